@@ -1,0 +1,20 @@
+//! The words that the page, the daemon and the engines share: requests, jobs, events, models, errors.
+//!
+//! Serde types only. The crate depends on nothing else of this project and compiles for wasm32.
+//! Everything on the wire is camel case.
+
+mod error;
+mod event;
+mod job;
+pub mod limits;
+mod model;
+mod request;
+pub mod routes;
+mod sampler;
+
+pub use error::{ApiError, ErrorCode};
+pub use event::JobEvent;
+pub use job::{Health, Job, JobId, JobKind, JobResult, JobStatus, QueueStatus};
+pub use model::{ModelId, ModelInfo};
+pub use request::{ImageRequest, Params};
+pub use sampler::Sampler;

@@ -1,0 +1,134 @@
+//! A request for a picture, and the complete parameters it becomes once a model's defaults are filled in.
+
+use crate::{ApiError, ModelId, ModelInfo, Sampler, limits};
+use serde::{Deserialize, Serialize};
+
+/// What a client asks for. Everything but the prompt may be left out.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ImageRequest {
+    /// What the picture shows.
+    #[serde(default)]
+    pub prompt: String,
+    /// What it should not show.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub negative_prompt: String,
+    /// Pixels; a multiple of the model's latent factor.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub width: Option<u32>,
+    /// Pixels; a multiple of the model's latent factor.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub height: Option<u32>,
+    /// Denoising steps, 1 to 150.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub steps: Option<u32>,
+    /// Classifier-free guidance scale; 1 and below turns guidance off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub guidance_scale: Option<f32>,
+    /// The sampler; the model's own when left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sampler: Option<Sampler>,
+    /// The seed of the initial noise; drawn at random when left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
+    /// The catalogue entry; the default model when left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<ModelId>,
+}
+
+/// A request with nothing left open: the same parameters give the same picture.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Params {
+    /// What the picture shows.
+    pub prompt: String,
+    /// What it should not show; may be empty.
+    pub negative_prompt: String,
+    /// Pixels.
+    pub width: u32,
+    /// Pixels.
+    pub height: u32,
+    /// Denoising steps.
+    pub steps: u32,
+    /// Classifier-free guidance scale.
+    pub guidance_scale: f32,
+    /// The sampler.
+    pub sampler: Sampler,
+    /// The seed of the initial noise.
+    pub seed: u64,
+    /// The catalogue entry.
+    pub model: ModelId,
+}
+
+impl ImageRequest {
+    /// Fills in the model's defaults and checks every bound, before anything is allocated.
+    ///
+    /// `random_seed` is used when the request has no seed.
+    ///
+    /// # Errors
+    /// The first field that cannot be used, by its wire name.
+    pub fn resolve(&self, model: &ModelInfo, random_seed: u64) -> Result<Params, ApiError> {
+        let params = Params {
+            prompt: self.prompt.clone(),
+            negative_prompt: self.negative_prompt.clone(),
+            width: self.width.unwrap_or(model.default_side),
+            height: self.height.unwrap_or(model.default_side),
+            steps: self.steps.unwrap_or(model.default_steps),
+            guidance_scale: self.guidance_scale.unwrap_or(model.default_guidance),
+            sampler: self.sampler.unwrap_or_default(),
+            seed: self.seed.unwrap_or(random_seed),
+            model: model.id.clone(),
+        };
+        params.check(model)?;
+        Ok(params)
+    }
+}
+
+impl Params {
+    fn check(&self, model: &ModelInfo) -> Result<(), ApiError> {
+        if self.prompt.trim().is_empty() {
+            return Err(ApiError::field("prompt", "Prompt is required"));
+        }
+        check_length("prompt", &self.prompt)?;
+        check_length("negativePrompt", &self.negative_prompt)?;
+        check_side("width", self.width, model)?;
+        check_side("height", self.height, model)?;
+        if !(limits::MIN_STEPS..=limits::MAX_STEPS).contains(&self.steps) {
+            let message = format!("Steps must be {} to {}, not {}", limits::MIN_STEPS, limits::MAX_STEPS, self.steps);
+            return Err(ApiError::field("steps", message));
+        }
+        // The range test is false for NaN, so NaN is refused here too.
+        if !(0.0..=limits::MAX_GUIDANCE).contains(&self.guidance_scale) {
+            let message = format!("Guidance scale must be 0 to {}, not {}", limits::MAX_GUIDANCE, self.guidance_scale);
+            return Err(ApiError::field("guidanceScale", message));
+        }
+        Ok(())
+    }
+}
+
+fn check_length(field: &str, text: &str) -> Result<(), ApiError> {
+    // Counted only as far as needed: the text is not trusted to be short.
+    if text.chars().nth(limits::MAX_PROMPT_CHARS).is_some() {
+        let message = format!("At most {} characters are read", limits::MAX_PROMPT_CHARS);
+        return Err(ApiError::field(field, message));
+    }
+    Ok(())
+}
+
+fn check_side(field: &str, side: u32, model: &ModelInfo) -> Result<(), ApiError> {
+    let (min, max) = (model.min_side, model.max_side.min(limits::MAX_SIDE));
+    if !(min..=max).contains(&side) {
+        return Err(ApiError::field(
+            field,
+            format!("{field} must be {min} to {max} pixels for {}, not {side}", model.id),
+        ));
+    }
+    if side % model.latent_factor.max(1) != 0 {
+        let factor = model.latent_factor;
+        return Err(ApiError::field(field, format!("{field} must be a multiple of {factor} pixels, not {side}")));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,77 @@
+//! Every bound of a request, with the field that its error names.
+
+use crate::{ErrorCode, ImageRequest, ModelInfo, limits};
+
+fn model() -> ModelInfo {
+    ModelInfo {
+        id: "m".into(),
+        name: "M".into(),
+        description: String::new(),
+        demo: true,
+        latent_factor: 8,
+        min_side: 64,
+        max_side: 512,
+        default_side: 128,
+        default_steps: 8,
+        default_guidance: 4.0,
+        bytes: 0,
+    }
+}
+
+fn field_of(json: serde_json::Value) -> Option<String> {
+    let request: ImageRequest = serde_json::from_value(json).expect("parses");
+    let error = request.resolve(&model(), 7).expect_err("is refused");
+    assert_eq!(error.code, ErrorCode::InvalidField);
+    error.field
+}
+
+#[test]
+fn defaults_come_from_the_model() {
+    let request: ImageRequest = serde_json::from_str(r#"{"prompt":"a tent"}"#).expect("parses");
+    let params = request.resolve(&model(), 7).expect("is accepted");
+    assert_eq!((params.width, params.height, params.steps, params.seed), (128, 128, 8, 7));
+}
+
+#[test]
+fn each_bad_field_is_named() {
+    use serde_json::json;
+    let cases = [
+        ("prompt", json!({"prompt": " "})),
+        ("prompt", json!({"prompt": "é".repeat(limits::MAX_PROMPT_CHARS + 1)})),
+        ("negativePrompt", json!({"prompt": "x", "negativePrompt": "x".repeat(100_000)})),
+        ("width", json!({"prompt": "x", "width": 511})),
+        ("width", json!({"prompt": "x", "width": 4_294_967_288u32})),
+        ("height", json!({"prompt": "x", "height": 0})),
+        ("steps", json!({"prompt": "x", "steps": 1_000_000_000})),
+        ("steps", json!({"prompt": "x", "steps": 0})),
+        ("guidanceScale", json!({"prompt": "x", "guidanceScale": -1.0})),
+    ];
+    for (field, body) in cases {
+        assert_eq!(field_of(body.clone()).as_deref(), Some(field), "{body}");
+    }
+}
+
+#[test]
+fn nan_guidance_is_refused() {
+    let request = ImageRequest { prompt: "x".into(), guidance_scale: Some(f32::NAN), ..Default::default() };
+    let error = request.resolve(&model(), 0).expect_err("is refused");
+    assert_eq!(error.field.as_deref(), Some("guidanceScale"));
+}
+
+#[test]
+fn a_prompt_is_counted_in_characters_not_bytes() {
+    let request = ImageRequest { prompt: "é".repeat(limits::MAX_PROMPT_CHARS), ..Default::default() };
+    assert!(request.resolve(&model(), 0).is_ok());
+}
+
+#[test]
+fn an_unknown_sampler_lists_the_known() {
+    let error = serde_json::from_str::<ImageRequest>(r#"{"prompt":"x","sampler":"magic"}"#).expect_err("is refused");
+    assert!(error.to_string().contains("euler"), "{error}");
+}
+
+#[test]
+fn an_unknown_field_is_refused_by_name() {
+    let error = serde_json::from_str::<ImageRequest>(r#"{"prompt":"x","stepz":3}"#).expect_err("is refused");
+    assert!(error.to_string().contains("stepz"), "{error}");
+}

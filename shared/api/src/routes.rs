@@ -1,0 +1,35 @@
+//! The paths of the HTTP interface, used by the server and by every client.
+
+use crate::JobId;
+
+/// `POST`: a picture from a prompt; answers 202 and the job.
+pub const TEXT2IMG: &str = "/generate/text2img";
+/// `GET`: the newest jobs.
+pub const JOBS: &str = "/jobs";
+/// `GET`: one job.
+pub const JOB: &str = "/jobs/{id}";
+/// `GET`: one job's events, as server-sent events.
+pub const JOB_EVENTS: &str = "/jobs/{id}/events";
+/// `POST`: stops a job.
+pub const JOB_CANCEL: &str = "/jobs/{id}/cancel";
+/// `GET`: the catalogue.
+pub const MODELS: &str = "/models";
+/// `GET`: the queue in numbers.
+pub const QUEUE_STATUS: &str = "/queue/status";
+/// `GET`: whether the daemon serves.
+pub const HEALTH: &str = "/health";
+
+/// The path of one job.
+pub fn job(id: &JobId) -> String {
+    JOB.replace("{id}", &id.0)
+}
+
+/// The path of one job's events.
+pub fn job_events(id: &JobId) -> String {
+    JOB_EVENTS.replace("{id}", &id.0)
+}
+
+/// The path that stops one job.
+pub fn job_cancel(id: &JobId) -> String {
+    JOB_CANCEL.replace("{id}", &id.0)
+}

@@ -1,0 +1,121 @@
+//! Devices that can run a model: which there are, how to open one, and whether it computes.
+
+pub use burn::tensor::Device;
+use burn::tensor::{Tensor, module, ops::ConvOptions};
+
+/// A way to compute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeviceKind {
+    /// NVIDIA through CUDA.
+    Cuda,
+    /// Apple through Metal.
+    Metal,
+    /// Any GPU through Vulkan.
+    Vulkan,
+    /// A browser's GPU.
+    WebGpu,
+    /// The processor.
+    Cpu,
+}
+
+impl DeviceKind {
+    /// The lower-case name, as the command line takes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            DeviceKind::Cuda => "cuda",
+            DeviceKind::Metal => "metal",
+            DeviceKind::Vulkan => "vulkan",
+            DeviceKind::WebGpu => "webgpu",
+            DeviceKind::Cpu => "cpu",
+        }
+    }
+}
+
+/// A device that was found, not yet believed.
+#[derive(Clone, Debug)]
+pub struct Candidate {
+    /// How it computes.
+    pub kind: DeviceKind,
+    /// The hardware's name.
+    pub name: String,
+    /// A GPU interface emulated on the processor: slower than the CPU backend.
+    pub software: bool,
+    /// The handle; opened on first use.
+    pub device: Device,
+}
+
+/// Every device of this build on this machine, best first, the processor last.
+///
+/// Opens each GPU to learn its name, which takes a moment.
+pub fn candidates() -> Vec<Candidate> {
+    let mut found = Vec::new();
+    #[cfg(feature = "cuda")]
+    found.extend(gpus(DeviceKind::Cuda, burn::tensor::DeviceType::Cuda));
+    #[cfg(feature = "metal")]
+    found.extend(gpus(DeviceKind::Metal, burn::tensor::DeviceType::Metal));
+    #[cfg(feature = "vulkan")]
+    found.extend(gpus(DeviceKind::Vulkan, burn::tensor::DeviceType::Vulkan));
+    #[cfg(feature = "flex")]
+    found.push(cpu());
+    found
+}
+
+/// The processor.
+#[cfg(feature = "flex")]
+pub fn cpu() -> Candidate {
+    Candidate { kind: DeviceKind::Cpu, name: "CPU".to_owned(), software: false, device: Device::flex() }
+}
+
+#[cfg(any(feature = "cuda", feature = "metal", feature = "vulkan"))]
+fn gpus(kind: DeviceKind, which: burn::tensor::DeviceType) -> Vec<Candidate> {
+    let candidate = |device: Device| {
+        let name = device.identity().map_or_else(|| kind.name().to_owned(), |identity| identity.name);
+        Candidate { kind, software: is_software(&device, &name), name, device }
+    };
+    Device::enumerate(which).into_vec().into_iter().map(candidate).collect()
+}
+
+/// Whether an adapter emulates a GPU: by the kind its driver says, or by the well-known emulators' names.
+#[cfg(any(feature = "cuda", feature = "metal", feature = "vulkan"))]
+fn is_software(device: &Device, name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let emulators = ["llvmpipe", "lavapipe", "swiftshader", "softpipe", "basic render"];
+    format!("{device:?}").contains("Cpu") || emulators.iter().any(|emulator| name.contains(emulator))
+}
+
+/// The browser's GPU. Call it once, before any tensor is made.
+///
+/// # Errors
+/// A sentence that says why there is none.
+#[cfg(feature = "webgpu")]
+pub async fn webgpu() -> Result<Device, String> {
+    Device::wgpu_options().init_async().await.map_err(|error| format!("WebGPU did not start: {error}"))
+}
+
+/// Runs a small matrix product, exponential and convolution and compares with known numbers.
+///
+/// # Errors
+/// A sentence that says what went wrong.
+pub async fn probe(device: &Device) -> Result<(), String> {
+    let ramp = Tensor::<1>::from_floats(std::array::from_fn::<f32, 64, _>(|i| i as f32 / 64.0).as_slice(), device);
+    let square = ramp.clone().reshape([8, 8]);
+    // Sum over i, j, k of a[i][k] a[k][j].
+    let expected: f64 = (0..512).map(|n| f64::from((n / 64 * 8 + n % 8) * (n % 8 * 8 + n / 8 % 8)) / 4096.0).sum();
+    check("matrix product", square.clone().matmul(square.clone()).sum(), expected).await?;
+    let expected: f64 = (0..64).map(|i| (f64::from(i) / 64.0).exp()).sum();
+    check("exponential", ramp.exp().sum(), expected).await?;
+    let kernel = Tensor::<4>::ones([1, 1, 3, 3], device);
+    let image = square.reshape([1, 1, 8, 8]);
+    let valid = module::conv2d(image, kernel, None, ConvOptions::new([1, 1], [0, 0], [1, 1], 1));
+    // The mean of all 3x3 windows of a ramp is that of its middle: 36 windows of 9 values around 31.5.
+    check("convolution", valid.sum(), 36.0 * 9.0 * 31.5 / 64.0).await
+}
+
+async fn check(what: &str, sum: Tensor<1>, expected: f64) -> Result<(), String> {
+    let data = sum.into_data_async().await.map_err(|error| format!("the {what} failed: {error}"))?;
+    let got = data.try_into_vec::<f32>().ok().and_then(|values| values.first().copied()).unwrap_or(f32::NAN);
+    if (f64::from(got) - expected).abs() <= 1e-3 * expected.abs() {
+        return Ok(());
+    }
+    Err(format!("the {what} gave {got} instead of {expected}"))
+}

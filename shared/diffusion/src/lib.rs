@@ -1,0 +1,25 @@
+//! Text-to-image diffusion on Burn: models, schedulers, tokenizers and one denoising loop.
+//!
+//! The crate does no IO: files come through [`Source`], progress goes out through [`Observer`], and
+//! the same code runs in a browser tab (WebGPU or CPU) and natively. Activations are NHWC.
+
+pub mod config;
+pub mod device;
+mod error;
+pub mod model;
+pub mod noise;
+mod observer;
+mod picture;
+mod pipeline;
+mod run;
+pub mod schedule;
+mod source;
+pub mod tokenizer;
+pub mod weights;
+
+pub use device::{Candidate, Device, DeviceKind};
+pub use error::{LoadError, RunError};
+pub use observer::{Observer, Silent, Stage};
+pub use picture::{Latents, Output, Picture};
+pub use pipeline::{Facts, Pipeline};
+pub use source::{Source, SourceError};

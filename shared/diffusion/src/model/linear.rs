@@ -1,0 +1,27 @@
+//! A linear layer in PyTorch's layout.
+
+use burn::tensor::Tensor;
+
+/// `y = x W^T + b`.
+#[derive(Clone, Debug)]
+pub struct Linear {
+    /// `[out, in]`, as published; the transposition in the product is a view.
+    pub weight: Tensor<2>,
+    /// `[out]`.
+    pub bias: Option<Tensor<1>>,
+}
+
+impl Linear {
+    /// `x` `[n, s, in]` to `[n, s, out]`.
+    pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        let [n, s, from] = x.dims();
+        let [to, _] = self.weight.dims();
+        // One product of all rows: a batched product would repeat the weights for every batch.
+        let y = x.reshape([n * s, from]).matmul(self.weight.clone().transpose());
+        let y = match &self.bias {
+            Some(bias) => y + bias.clone().reshape([1, to]),
+            None => y,
+        };
+        y.reshape([n, s, to])
+    }
+}

@@ -1,0 +1,12 @@
+//! The networks: CLIP text encoder, UNet, autoencoder, and the layers they share.
+
+pub mod attention;
+pub mod clip;
+mod linear;
+pub mod resnet;
+pub mod transformer;
+pub mod unet;
+pub mod unet_blocks;
+pub mod vae;
+
+pub use linear::Linear;

@@ -1,0 +1,202 @@
+//! The autoencoder between pictures and latents: diffusers' `AutoencoderKL` (Kingma & Welling 2013,
+//! in the form of Rombach et al. 2022).
+
+use super::{
+    attention::{self, Attention, DIFFUSERS},
+    resnet::{self, Resnet, Upsample},
+};
+use crate::{
+    LoadError,
+    config::VaeConfig,
+    weights::{Load, Scope},
+};
+use burn::tensor::Tensor;
+use fresco_kernels::{Conv2d, Kernels, Norm, Padding};
+
+/// Added to the variance in every norm.
+const EPSILON: f64 = 1e-6;
+
+/// Latents to pictures.
+pub struct Decoder {
+    before: Option<Conv2d>,
+    enter: Conv2d,
+    middle: Middle,
+    up: Vec<(Vec<Resnet>, Option<Upsample>)>,
+    leave: Leave,
+}
+
+/// Pictures to the mean and logarithm of the variance of latents.
+pub struct Encoder {
+    enter: Conv2d,
+    down: Vec<(Vec<Resnet>, Option<Conv2d>)>,
+    middle: Middle,
+    leave: Leave,
+    after: Option<Conv2d>,
+}
+
+impl Decoder {
+    pub async fn load(mut root: Scope<'_, impl Load>, config: &VaeConfig) -> Result<Self, LoadError> {
+        let latent = config.latent_channels;
+        let before = match config.use_post_quant_conv {
+            true => Some(root.at("post_quant_conv").conv2d((latent, latent), 1, 1, Padding::same(0)).await?),
+            false => None,
+        };
+        let mut at = root.at("decoder");
+        let channels: Vec<usize> = config.block_out_channels.iter().rev().copied().collect();
+        let (first, last) = (channels[0], channels[channels.len() - 1]);
+        let enter = at.at("conv_in").conv2d((latent, first), 3, 1, Padding::same(1)).await?;
+        let middle = Middle::load(at.at("mid_block"), config, first).await?;
+        let mut up = Vec::new();
+        for (step, to) in channels.iter().enumerate() {
+            let from = channels[step.saturating_sub(1)];
+            let mut block = at.at("up_blocks");
+            let mut block = block.at(step);
+            let resnets = load_resnets(&mut block, config, (from, *to), config.layers_per_block + 1).await?;
+            let grow = match step + 1 < channels.len() {
+                true => Some(Upsample::load(block, *to).await?),
+                false => None,
+            };
+            up.push((resnets, grow));
+        }
+        let leave = Leave::load(at, config, (last, config.out_channels)).await?;
+        Ok(Self { before, enter, middle, up, leave })
+    }
+
+    /// `latents` `[n, h, w, c]`, scaling undone, to pictures `[n, h * factor, w * factor, 3]` around -1 to 1.
+    pub fn forward(&self, k: &dyn Kernels, latents: Tensor<4>) -> Tensor<4> {
+        let x = match &self.before {
+            Some(conv) => k.conv2d(latents, conv),
+            None => latents,
+        };
+        let mut x = self.middle.forward(k, k.conv2d(x, &self.enter));
+        for (resnets, grow) in &self.up {
+            x = resnets.iter().fold(x, |x, resnet| resnet.forward(k, x, None));
+            if let Some(grow) = grow {
+                x = grow.forward(k, x, None);
+            }
+        }
+        self.leave.forward(k, x)
+    }
+}
+
+impl Encoder {
+    pub async fn load(mut root: Scope<'_, impl Load>, config: &VaeConfig) -> Result<Self, LoadError> {
+        let doubled = 2 * config.latent_channels;
+        let after = match config.use_quant_conv {
+            true => Some(root.at("quant_conv").conv2d((doubled, doubled), 1, 1, Padding::same(0)).await?),
+            false => None,
+        };
+        let mut at = root.at("encoder");
+        let channels = &config.block_out_channels;
+        let (first, last) = (channels[0], channels[channels.len() - 1]);
+        let enter = at.at("conv_in").conv2d((config.in_channels, first), 3, 1, Padding::same(1)).await?;
+        let mut down = Vec::new();
+        for (level, to) in channels.iter().enumerate() {
+            let from = channels[level.saturating_sub(1)];
+            let mut block = at.at("down_blocks");
+            let mut block = block.at(level);
+            let resnets = load_resnets(&mut block, config, (from, *to), config.layers_per_block).await?;
+            let shrink = match level + 1 < channels.len() {
+                true => Some(resnet::downsample(block, *to, Padding { begin: 0, end: 1 }).await?),
+                false => None,
+            };
+            down.push((resnets, shrink));
+        }
+        let middle = Middle::load(at.at("mid_block"), config, last).await?;
+        let leave = Leave::load(at, config, (last, doubled)).await?;
+        Ok(Self { enter, down, middle, leave, after })
+    }
+
+    /// `pictures` `[n, h, w, 3]` in -1 to 1, to `[n, h / factor, w / factor, 2 * c]`: the posterior's
+    /// mean, then the logarithm of its variance.
+    pub fn forward(&self, k: &dyn Kernels, pictures: Tensor<4>) -> Tensor<4> {
+        let mut x = k.conv2d(pictures, &self.enter);
+        for (resnets, shrink) in &self.down {
+            x = resnets.iter().fold(x, |x, resnet| resnet.forward(k, x, None));
+            if let Some(shrink) = shrink {
+                x = k.conv2d(x, shrink);
+            }
+        }
+        let x = self.leave.forward(k, self.middle.forward(k, x));
+        match &self.after {
+            Some(conv) => k.conv2d(x, conv),
+            None => x,
+        }
+    }
+}
+
+async fn load_resnets(
+    at: &mut Scope<'_, impl Load>,
+    config: &VaeConfig,
+    (from, to): (usize, usize),
+    count: usize,
+) -> Result<Vec<Resnet>, LoadError> {
+    let mut resnets = Vec::new();
+    for i in 0..count {
+        let sizes = residual(config, if i == 0 { from } else { to }, to);
+        resnets.push(Resnet::load(at.at("resnets").at(i), sizes).await?);
+    }
+    Ok(resnets)
+}
+
+fn residual(config: &VaeConfig, from: usize, to: usize) -> resnet::Sizes {
+    resnet::Sizes { from, to, time: None, groups: config.norm_num_groups, epsilon: EPSILON }
+}
+
+/// Residual block, attention over all positions, residual block.
+struct Middle {
+    before: Resnet,
+    attention: Option<(Norm, Attention)>,
+    after: Resnet,
+    groups: usize,
+}
+
+impl Middle {
+    async fn load(mut at: Scope<'_, impl Load>, config: &VaeConfig, channels: usize) -> Result<Self, LoadError> {
+        let sizes = residual(config, channels, channels);
+        let attention = match config.mid_block_add_attention {
+            true => {
+                let mut at = at.at("attentions.0");
+                let norm = at.at("group_norm").norm(channels, EPSILON).await?;
+                let sizes = attention::Sizes { width: channels, context: channels, heads: 1, bias: true };
+                Some((norm, Attention::load(at, &DIFFUSERS, sizes).await?))
+            }
+            false => None,
+        };
+        let before = Resnet::load(at.at("resnets.0"), sizes).await?;
+        let after = Resnet::load(at.at("resnets.1"), sizes).await?;
+        Ok(Self { before, attention, after, groups: config.norm_num_groups })
+    }
+
+    fn forward(&self, k: &dyn Kernels, x: Tensor<4>) -> Tensor<4> {
+        let x = self.before.forward(k, x, None);
+        let x = match &self.attention {
+            Some((norm, attention)) => {
+                let [n, h, w, c] = x.dims();
+                let y = k.group_norm(x.clone(), norm, self.groups, false).reshape([n, h * w, c]);
+                x + attention.forward(k, y.clone(), y, false).reshape([n, h, w, c])
+            }
+            None => x,
+        };
+        self.after.forward(k, x, None)
+    }
+}
+
+/// The last norm and convolution.
+struct Leave {
+    norm: Norm,
+    conv: Conv2d,
+    groups: usize,
+}
+
+impl Leave {
+    async fn load(mut at: Scope<'_, impl Load>, config: &VaeConfig, sizes: (usize, usize)) -> Result<Self, LoadError> {
+        let norm = at.at("conv_norm_out").norm(sizes.0, EPSILON).await?;
+        let conv = at.at("conv_out").conv2d(sizes, 3, 1, Padding::same(1)).await?;
+        Ok(Self { norm, conv, groups: config.norm_num_groups })
+    }
+
+    fn forward(&self, k: &dyn Kernels, x: Tensor<4>) -> Tensor<4> {
+        k.conv2d(k.group_norm(x, &self.norm, self.groups, true), &self.conv)
+    }
+}

@@ -1,0 +1,91 @@
+//! A place in the tree of published tensor names, and the layers that are read from there.
+
+use super::{Load, tensor};
+use crate::{LoadError, model::Linear};
+use burn::tensor::Tensor;
+use fresco_kernels::{Conv2d, Norm, Padding};
+
+/// A prefix of tensor names, such as `down_blocks.0.resnets.1.`.
+pub struct Scope<'a, W> {
+    weights: &'a mut W,
+    prefix: String,
+}
+
+impl<'a, W: Load> Scope<'a, W> {
+    /// The empty prefix.
+    pub fn root(weights: &'a mut W) -> Self {
+        Self { weights, prefix: String::new() }
+    }
+
+    /// One part further down; `part` may have dots.
+    pub fn at(&mut self, part: impl std::fmt::Display) -> Scope<'_, W> {
+        Scope { prefix: format!("{}{part}.", self.prefix), weights: self.weights }
+    }
+
+    /// Whether a tensor is there.
+    pub fn has(&self, name: &str) -> bool {
+        self.weights.shape(&format!("{}{name}", self.prefix)).is_some()
+    }
+
+    /// The first of several spellings whose `weight` is there; the first one when none is, so that
+    /// the error names the modern spelling.
+    pub fn spelled<'n>(&self, names: &[&'n str]) -> &'n str {
+        let there = names.iter().find(|name| self.has(&format!("{name}.weight")));
+        there.or(names.first()).copied().unwrap_or_default()
+    }
+
+    /// The values of a tensor.
+    pub async fn values(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, LoadError> {
+        self.weights.values(&format!("{}{name}", self.prefix), shape).await
+    }
+
+    /// A vector on the device.
+    pub async fn vector(&mut self, name: &str, length: usize) -> Result<Tensor<1>, LoadError> {
+        let values = self.values(name, &[length]).await?;
+        Ok(tensor(values, [length], self.weights.device()))
+    }
+
+    /// A normalisation's scale and shift.
+    pub async fn norm(&mut self, channels: usize, epsilon: f64) -> Result<Norm, LoadError> {
+        let gamma = self.vector("weight", channels).await?;
+        let beta = self.vector("bias", channels).await?;
+        Ok(Norm { gamma, beta, epsilon })
+    }
+
+    /// A linear layer; a 1x1 convolution of the same shape is read as one.
+    pub async fn linear(&mut self, from: usize, to: usize, bias: bool) -> Result<Linear, LoadError> {
+        let pointwise = [to, from, 1, 1];
+        let is_pointwise = self.weights.shape(&format!("{}weight", self.prefix)) == Some(&pointwise);
+        let shape: &[usize] = if is_pointwise { &pointwise } else { &[to, from] };
+        let values = self.values("weight", shape).await?;
+        let weight = tensor(values, [to, from], self.weights.device());
+        let bias = if bias { Some(self.vector("bias", to).await?) } else { None };
+        Ok(Linear { weight, bias })
+    }
+
+    /// A convolution with bias and a square kernel, laid out for NHWC.
+    pub async fn conv2d(
+        &mut self,
+        (from, to): (usize, usize),
+        kernel: usize,
+        stride: usize,
+        padding: Padding,
+    ) -> Result<Conv2d, LoadError> {
+        let published = self.values("weight", &[to, from, kernel, kernel]).await?;
+        let weight = channels_last(&published, from, kernel * kernel);
+        let weight = tensor(weight, [to, kernel, kernel, from], self.weights.device());
+        let bias = Some(self.vector("bias", to).await?);
+        Ok(Conv2d { weight, bias, stride, padding })
+    }
+}
+
+/// `[out, in, taps]` to `[out, taps, in]`.
+fn channels_last(published: &[f32], from: usize, taps: usize) -> Vec<f32> {
+    let mut laid = Vec::with_capacity(published.len());
+    for filter in published.chunks_exact((from * taps).max(1)) {
+        for tap in 0..taps {
+            laid.extend((0..from).map(|channel| filter[channel * taps + tap]));
+        }
+    }
+    laid
+}
