@@ -1,0 +1,96 @@
+//! Every check in a browser's worker, on WebGPU and on the CPU backend compiled to wasm.
+
+use fresco_diffusion::{Device, device};
+use std::cell::RefCell;
+use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
+
+wasm_bindgen_test_configure!(run_in_dedicated_worker);
+
+thread_local! {
+    /// A browser's GPU is opened once.
+    static GPU: RefCell<Option<Device>> = const { RefCell::new(None) };
+}
+
+async fn gpu() -> Device {
+    if let Some(device) = GPU.with_borrow(Clone::clone) {
+        return device;
+    }
+    let device = device::webgpu().await.expect("the browser has WebGPU");
+    GPU.with_borrow_mut(|slot| slot.insert(device).clone())
+}
+
+macro_rules! on_both {
+    ($($name:ident = $check:path;)*) => {
+        mod webgpu {
+            use super::*;
+            $(#[wasm_bindgen_test]
+            async fn $name() {
+                $check(&gpu().await).await;
+            })*
+        }
+        mod cpu {
+            use super::*;
+            $(#[wasm_bindgen_test]
+            async fn $name() {
+                $check(&Device::flex()).await;
+            })*
+        }
+    };
+}
+
+on_both! {
+    convolutions = crate::blocks::convolutions;
+    group_norms = crate::blocks::group_norms;
+    group_norm_sizes = crate::blocks::group_norm_sizes;
+    layer_norms = crate::blocks::layer_norms;
+    attentions = crate::blocks::attentions;
+    attention_in_parts = crate::blocks::attention_in_parts;
+    texts = crate::models::texts;
+    unets = crate::models::unets;
+    unet_blocks = crate::models::unet_blocks;
+    decoders = crate::models::decoders;
+    encoders = crate::models::encoders;
+    whole_pictures = crate::pictures::whole;
+    cancel_between_steps = crate::pictures::cancel;
+    probe = crate::blocks::probe;
+}
+
+/// What needs no device runs once.
+mod host {
+    use super::*;
+
+    #[wasm_bindgen_test]
+    async fn noise_uniforms() {
+        crate::noise::uniforms(&Device::flex()).await;
+    }
+
+    #[wasm_bindgen_test]
+    async fn noise_normals() {
+        crate::noise::normals(&Device::flex()).await;
+    }
+
+    #[wasm_bindgen_test]
+    async fn timestep_embeddings() {
+        crate::blocks::timestep_embeddings(&Device::flex()).await;
+    }
+
+    #[wasm_bindgen_test]
+    async fn broken_folders() {
+        crate::broken::folders(&Device::flex()).await;
+    }
+
+    #[wasm_bindgen_test]
+    async fn tokens() {
+        crate::tokens::tokens(&Device::flex()).await;
+    }
+
+    #[wasm_bindgen_test]
+    async fn schedule_numbers() {
+        crate::schedules::numbers(&Device::flex()).await;
+    }
+
+    #[wasm_bindgen_test]
+    async fn schedule_runs() {
+        crate::schedules::runs(&Device::flex()).await;
+    }
+}

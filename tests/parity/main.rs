@@ -1,0 +1,21 @@
+//! The numbers of the reference implementation, met on every engine: the same checks run natively on
+//! the CPU, and in a browser on WebGPU and on the CPU.
+
+mod blocks;
+mod broken;
+mod files;
+mod models;
+mod noise;
+mod pictures;
+mod schedules;
+mod tokens;
+
+/// The largest relative error of a block.
+const BLOCK: f64 = 1e-4;
+/// The largest relative error of a whole run.
+const RUN: f64 = 1e-3;
+
+#[cfg(target_arch = "wasm32")]
+mod browser;
+#[cfg(not(target_arch = "wasm32"))]
+mod native;
