@@ -51,6 +51,8 @@ on_both! {
     decoders = crate::models::decoders;
     encoders = crate::models::encoders;
     whole_pictures = crate::pictures::whole;
+    image_to_image = crate::transforms::image_to_image;
+    inpainting = crate::transforms::inpainting;
     cancel_between_steps = crate::pictures::cancel;
     probe = crate::blocks::probe;
 }

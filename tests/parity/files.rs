@@ -29,6 +29,8 @@ pub struct Model {
     pub vae: Golden<'static>,
     /// Whole runs.
     pub picture: Golden<'static>,
+    /// Runs that start from a picture.
+    pub transform: Golden<'static>,
 }
 
 /// Both reference models.
@@ -59,6 +61,7 @@ pub fn a() -> Model {
         unet: Golden::new(golden!("a_unet.safetensors")),
         vae: Golden::new(golden!("a_vae.safetensors")),
         picture: Golden::new(golden!("a_picture.safetensors")),
+        transform: Golden::new(golden!("a_transform.safetensors")),
     }
 }
 
@@ -83,5 +86,6 @@ pub fn b() -> Model {
         unet: Golden::new(golden!("b_unet.safetensors")),
         vae: Golden::new(golden!("b_vae.safetensors")),
         picture: Golden::new(golden!("b_picture.safetensors")),
+        transform: Golden::new(golden!("b_transform.safetensors")),
     }
 }

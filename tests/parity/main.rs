@@ -9,6 +9,7 @@ mod noise;
 mod pictures;
 mod schedules;
 mod tokens;
+mod transforms;
 
 /// The largest relative error of a block.
 const BLOCK: f64 = 1e-4;

@@ -34,7 +34,10 @@ on_cpu! {
     decoders = crate::models::decoders;
     encoders = crate::models::encoders;
     whole_pictures = crate::pictures::whole;
+    image_to_image = crate::transforms::image_to_image;
+    inpainting = crate::transforms::inpainting;
     cancel_between_steps = crate::pictures::cancel;
     broken_folders = crate::broken::folders;
+    transform_refusals = crate::transforms::refusals;
     probe = crate::blocks::probe;
 }

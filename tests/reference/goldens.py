@@ -16,6 +16,7 @@ import pictures
 import schedules
 import sensitivity
 import stages
+import transforms
 from prompts import PROMPTS
 from store import save_json, sha256
 from tokenizer import END, encode, slow_ids
@@ -74,6 +75,7 @@ def main(out):
         sensitivity.check(name, pipe, parts)
         double = models.load(folders[name], torch.float64)
         parameters[name] = pictures.write(out, name, pipe, double)
+        transforms.write(out, name, pipe)
     save_json(out / "pictures.json", parameters, indent=1)
     write_manifest(out)
     check_size(out)

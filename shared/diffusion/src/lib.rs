@@ -14,6 +14,7 @@ mod pipeline;
 mod run;
 pub mod schedule;
 mod source;
+mod start;
 pub mod tokenizer;
 pub mod weights;
 
@@ -23,3 +24,4 @@ pub use observer::{Observer, Silent, Stage};
 pub use picture::{Latents, Output, Picture};
 pub use pipeline::{Facts, Pipeline};
 pub use source::{Source, SourceError};
+pub use start::{Mask, Start};

@@ -3,7 +3,11 @@
 use crate::{
     Device, LoadError, Observer, Source,
     config::{ClipConfig, UNetConfig, VaeConfig, read_json},
-    model::{clip::Clip, unet::UNet, vae::Decoder},
+    model::{
+        clip::Clip,
+        unet::UNet,
+        vae::{Decoder, Encoder},
+    },
     schedule::ScheduleConfig,
     tokenizer::Tokenizer,
     weights::{Progress, Weights, files},
@@ -35,6 +39,7 @@ pub struct Pipeline {
     text: Clip,
     unet: UNet,
     decoder: Decoder,
+    encoder: Encoder,
     vae: VaeConfig,
     schedule: ScheduleConfig,
     device: Device,
@@ -85,8 +90,9 @@ impl Pipeline {
         let unet = UNet::load(weights.root(), unet, device).await?;
         let mut weights = Weights::open(source, &files.vae, device, observer, progress).await?;
         let decoder = Decoder::load(weights.root(), &vae).await?;
+        let encoder = Encoder::load(weights.root(), &vae).await?;
         let (device, kernels) = (device.clone(), fresco_kernels::fast());
-        Ok(Self { facts, tokenizer, text, unet, decoder, vae, schedule, device, kernels })
+        Ok(Self { facts, tokenizer, text, unet, decoder, encoder, vae, schedule, device, kernels })
     }
 
     /// What the configuration says.
@@ -108,6 +114,10 @@ impl Pipeline {
 
     pub(crate) fn decoder(&self) -> &Decoder {
         &self.decoder
+    }
+
+    pub(crate) fn encoder(&self) -> &Encoder {
+        &self.encoder
     }
 
     pub(crate) fn kernels(&self) -> &dyn Kernels {

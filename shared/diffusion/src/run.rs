@@ -4,6 +4,7 @@ use crate::{
     Latents, Observer, Output, Picture, Pipeline, RunError, Stage,
     noise::Generator,
     schedule::{self, Schedule},
+    start::{self, Start},
     weights::tensor,
 };
 use burn::tensor::Tensor;
@@ -19,31 +20,86 @@ impl Pipeline {
     /// # Errors
     /// The observer cancelled it, the device failed, or numbers overflowed.
     pub async fn generate(&self, params: &Params, observer: &mut impl Observer) -> Result<Output, RunError> {
+        self.run(params, None, observer).await
+    }
+
+    /// One picture that starts from another: image to image, and with a mask inpainting.
+    ///
+    /// Outside the mask the result has exactly the original's pixels.
+    ///
+    /// # Errors
+    /// As [`Pipeline::generate`]; or picture, mask and request differ in size, or the strength leaves
+    /// no step.
+    pub async fn transform(
+        &self,
+        params: &Params,
+        start: &Start<'_>,
+        observer: &mut impl Observer,
+    ) -> Result<Output, RunError> {
+        self.run(params, Some(start), observer).await
+    }
+
+    async fn run(
+        &self,
+        params: &Params,
+        start: Option<&Start<'_>>,
+        observer: &mut impl Observer,
+    ) -> Result<Output, RunError> {
+        let first = match start {
+            Some(start) => start.first_step((params.width, params.height), params.steps).map_err(RunError::Request)?,
+            None => 0,
+        };
         reached(observer, Stage::Encoding).await?;
         let guidance = Guidance::of(params.guidance_scale);
         let context = self.context(params, guidance);
         let mut schedule = schedule::build(params.sampler, self.schedule_config(), params.steps as usize)
             .map_err(|error| RunError::Request(ApiError::new(ErrorCode::BadModel, error.to_string()).at("sampler")))?;
-        let mut latents = self.noise(params);
-        scale(&mut latents.values, schedule.noise_scale());
-        let of = params.steps;
+        let mut generator = Generator::new(params.seed);
+        // The reference samples the posterior before it draws the noise.
+        let origin = match start {
+            Some(start) => Some(self.encode(start, &mut generator).await?),
+            None => None,
+        };
+        let noise = self.noise(params, &mut generator);
+        let mut latents = begin(&noise, origin.as_ref(), first, &*schedule);
+        let of = params.steps - first as u32;
         reached(observer, Stage::Step { step: 0, of }).await?;
-        for step in 0..schedule.steps() {
+        for step in first..schedule.steps() {
             let prediction = self.predict(&latents, &*schedule, step, &context, guidance).await?;
             schedule.step(step, &prediction, &mut latents.values);
+            if let Some(origin) = &origin {
+                origin.put_back(&mut latents.values, &noise, &*schedule, step + 1);
+            }
             check(&latents.values, "a denoising step")?;
-            reached(observer, Stage::Step { step: step as u32 + 1, of }).await?;
+            reached(observer, Stage::Step { step: (step - first) as u32 + 1, of }).await?;
         }
         reached(observer, Stage::Decoding).await?;
-        let picture = self.decode(&latents).await?;
+        let mut picture = self.decode(&latents).await?;
+        if let Some((original, mask)) = start.and_then(|start| Some((start.picture, start.mask?))) {
+            mask.paste_back(original, &mut picture);
+        }
         Ok(Output { picture, latents })
     }
 
+    /// A picture's latents, and which of them may change.
+    async fn encode(&self, start: &Start<'_>, generator: &mut Generator) -> Result<Origin, RunError> {
+        let (width, height) = (start.picture.width as usize, start.picture.height as usize);
+        let pixels = start.picture.rgb.iter().map(|byte| f32::from(*byte) / 127.5 - 1.0).collect();
+        let moments = self.encoder().forward(self.kernels(), tensor(pixels, [1, height, width, 3], self.device()));
+        let [n, h, w, c] = moments.dims();
+        let moments = read(moments.permute([0, 3, 1, 2])).await?;
+        let mut latents = start::sample(&moments, [n, c / 2, h, w], generator);
+        let (scaling, shift) = self.latent_scaling();
+        latents.values.iter_mut().for_each(|x| *x = (*x - shift) * scaling);
+        let changes = start.mask.map(|mask| mask.latents(self.facts().latent_factor));
+        Ok(Origin { latents, changes })
+    }
+
     /// Unit noise of a picture's latents.
-    fn noise(&self, params: &Params) -> Latents {
+    fn noise(&self, params: &Params, generator: &mut Generator) -> Latents {
         let factor = self.facts().latent_factor;
         let shape = [1, self.latent_channels(), (params.height / factor) as usize, (params.width / factor) as usize];
-        Latents { shape, values: Generator::new(params.seed).normal(shape.iter().product()) }
+        Latents { shape, values: generator.normal(shape.iter().product()) }
     }
 
     /// The prompt's states; before them the negative prompt's when there is guidance.
@@ -115,8 +171,37 @@ fn to_byte(x: f32) -> u8 {
     ((x / 2.0 + 0.5).clamp(0.0, 1.0) * 255.0).round_ties_even() as u8
 }
 
-fn scale(values: &mut [f32], factor: f32) {
-    values.iter_mut().for_each(|x| *x *= factor);
+/// The latents of the picture that a run starts from.
+struct Origin {
+    latents: Latents,
+    /// Which positions may change, of one channel; all when there is no mask.
+    changes: Option<Vec<bool>>,
+}
+
+impl Origin {
+    /// Puts the picture's latents, as noisy as `step` is, wherever nothing may change.
+    fn put_back(&self, values: &mut [f32], noise: &Latents, schedule: &dyn Schedule, step: usize) {
+        let Some(changes) = &self.changes else { return };
+        let known = self.latents.values.iter().zip(&noise.values);
+        for ((value, (clean, noise)), changes) in values.iter_mut().zip(known).zip(changes.iter().cycle()) {
+            if !changes {
+                *value = schedule.noised(step, *clean, *noise);
+            }
+        }
+    }
+}
+
+/// The latents before the first step: noise alone, or the picture's with noise on them.
+fn begin(noise: &Latents, origin: Option<&Origin>, first: usize, schedule: &dyn Schedule) -> Latents {
+    let scale = schedule.noise_scale();
+    let values = match origin {
+        None => noise.values.iter().map(|noise| noise * scale).collect(),
+        Some(origin) => {
+            let both = origin.latents.values.iter().zip(&noise.values);
+            both.map(|(clean, noise)| schedule.noised(first, *clean, *noise)).collect()
+        }
+    };
+    Latents { shape: noise.shape, values }
 }
 
 fn check(values: &[f32], place: &'static str) -> Result<(), RunError> {

@@ -57,6 +57,10 @@ impl Schedule for Euler {
         1.0 / (sigma * sigma + 1.0).sqrt()
     }
 
+    fn noised(&self, step: usize, clean: f32, noise: f32) -> f32 {
+        clean + noise * self.sigmas[step]
+    }
+
     fn step(&mut self, step: usize, prediction: &[f32], latents: &mut [f32]) {
         let (sigma, next) = (self.sigmas[step], self.sigmas[step + 1]);
         let squared = sigma * sigma + 1.0;

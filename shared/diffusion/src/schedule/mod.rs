@@ -19,6 +19,8 @@ pub trait Schedule {
     fn timestep(&self, step: usize) -> f32;
     /// What latents are multiplied by before the denoiser sees them.
     fn input_scale(&self, step: usize) -> f32;
+    /// A clean value with as much noise as there is before a step; none behind the last.
+    fn noised(&self, step: usize, clean: f32, noise: f32) -> f32;
     /// Moves `latents` one step on, by the denoiser's `prediction` of the same length.
     fn step(&mut self, step: usize, prediction: &[f32], latents: &mut [f32]);
 }
