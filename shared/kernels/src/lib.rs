@@ -52,6 +52,11 @@ pub struct Fast;
 
 impl Kernels for Fast {
     #[cfg(any(feature = "flex", feature = "cube"))]
+    fn conv2d(&self, x: Tensor<4>, layer: &Conv2d) -> Tensor<4> {
+        device::conv2d(x, layer)
+    }
+
+    #[cfg(any(feature = "flex", feature = "cube"))]
     fn group_norm(&self, x: Tensor<4>, layer: &Norm, groups: usize, silu: bool) -> Tensor<4> {
         device::group_norm(x, layer, groups, silu)
     }

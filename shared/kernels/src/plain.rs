@@ -1,6 +1,6 @@
 //! The operations as plain tensor code: the reference and the fallback.
 
-use crate::{Conv2d, Norm};
+use crate::{Conv2d, Norm, Padding};
 use burn::tensor::{Bool, Tensor, activation, module, ops::ConvOptions};
 
 /// The most memory that attention scores may take, in bytes.
@@ -9,38 +9,37 @@ const SCORES: usize = 64 << 20;
 /// [`crate::Kernels::conv2d`].
 pub fn conv2d(x: Tensor<4>, layer: &Conv2d) -> Tensor<4> {
     let [_, rows, columns, _] = layer.weight.dims();
-    let x = x.permute([0, 3, 1, 2]);
-    let weight = layer.weight.clone().permute([0, 3, 1, 2]);
-    if (rows, columns, layer.stride) == (1, 1, 1) {
+    let (x, padding) = even_padding(x, layer.padding);
+    if (rows, columns, layer.stride, padding) == (1, 1, 1, 0) {
         return pointwise(x, layer);
     }
-    let (begin, end) = (layer.padding.begin, layer.padding.end);
-    let options = ConvOptions::new([layer.stride; 2], [begin; 2], [1; 2], 1);
-    // Padding at the end alone is added by hand: not every backend has it in its convolution.
-    let x = if begin == end { x } else { pad_end(x, end - begin) };
-    module::conv2d(x, weight, layer.bias.clone(), options).permute([0, 2, 3, 1])
+    let options = ConvOptions::new([layer.stride; 2], [padding; 2], [1; 2], 1);
+    let weight = layer.weight.clone().permute([0, 3, 1, 2]);
+    module::conv2d(x.permute([0, 3, 1, 2]), weight, layer.bias.clone(), options).permute([0, 2, 3, 1])
 }
 
-/// A 1x1 convolution is a matrix product; `x` is NCHW.
+/// A 1x1 convolution is a matrix product.
 fn pointwise(x: Tensor<4>, layer: &Conv2d) -> Tensor<4> {
-    let [out, _, _, channels] = layer.weight.dims();
-    let x = x.permute([0, 2, 3, 1]);
-    let [n, h, w, _] = x.dims();
-    let y = x.reshape([1, n * h * w, channels]);
-    let y = y.matmul(layer.weight.clone().reshape([1, out, channels]).transpose());
+    let ([n, h, w, channels], out) = (x.dims(), layer.weight.dims()[0]);
+    let y = x.reshape([n * h * w, channels]).matmul(layer.weight.clone().reshape([out, channels]).transpose());
     let y = match &layer.bias {
-        Some(bias) => y + bias.clone().reshape([1, 1, out]),
+        Some(bias) => y + bias.clone().reshape([1, out]),
         None => y,
     };
     y.reshape([n, h, w, out])
 }
 
-/// Zeros below and to the right of an NCHW picture.
-fn pad_end(x: Tensor<4>, pixels: usize) -> Tensor<4> {
-    let [n, c, h, w] = x.dims();
-    let device = x.device();
-    let x = Tensor::cat(vec![x, Tensor::zeros([n, c, pixels, w], &device)], 2);
-    Tensor::cat(vec![x, Tensor::zeros([n, c, h + pixels, pixels], &device)], 3)
+/// The picture with what its right and lower padding have more than the others added, and the padding
+/// that is then the same on every side: not every backend knows another.
+pub(crate) fn even_padding(x: Tensor<4>, padding: Padding) -> (Tensor<4>, usize) {
+    let more = padding.end.saturating_sub(padding.begin);
+    if more == 0 {
+        return (x, padding.begin);
+    }
+    let ([n, h, w, c], device) = (x.dims(), x.device());
+    let x = Tensor::cat(vec![x, Tensor::zeros([n, more, w, c], &device)], 1);
+    let x = Tensor::cat(vec![x, Tensor::zeros([n, h + more, more, c], &device)], 2);
+    (x, padding.begin)
 }
 
 /// [`crate::Kernels::group_norm`].

@@ -1,55 +1,30 @@
-//! CPU bodies: loops over contiguous memory, a thread a piece where there are threads.
+//! Group normalisation and SiLU on the processor.
 
-use super::DeviceOps;
-use burn::backend::tensor::FloatTensor;
-use burn_backend::{DType, TensorData};
-use burn_flex::{Flex, FlexTensor};
+use super::each_piece;
 
-impl DeviceOps for Flex {
-    fn group_norm_silu(
-        x: FloatTensor<Self>,
-        gamma: FloatTensor<Self>,
-        beta: FloatTensor<Self>,
-        groups: usize,
-        epsilon: f32,
-        silu: bool,
-    ) -> FloatTensor<Self> {
-        let shape: [usize; 4] = x.layout().shape().dims();
-        let [n, h, w, c] = shape;
-        let (gamma, beta) = (values(gamma), values(beta));
-        let mut data = values(x);
-        let norm = GroupNorm { gamma: &gamma, beta: &beta, groups, epsilon, silu };
-        let picture = h * w * c;
-        debug_assert_eq!(data.len(), n * picture);
-        data.chunks_mut(picture.max(1)).for_each(|pixels| norm.apply(pixels, c));
-        FlexTensor::from_data(TensorData::new(data, shape))
-    }
-}
-
-/// The tensor's values in order.
-fn values(tensor: FlexTensor) -> Vec<f32> {
-    debug_assert_eq!(tensor.dtype(), DType::F32, "the CPU computes in f32");
-    let data = tensor.into_data();
-    data.try_into_vec().unwrap_or_default()
-}
-
-struct GroupNorm<'a> {
-    gamma: &'a [f32],
-    beta: &'a [f32],
-    groups: usize,
-    epsilon: f32,
-    silu: bool,
+/// The weights of one normalisation.
+pub struct GroupNorm<'a> {
+    /// Scale of each channel.
+    pub gamma: &'a [f32],
+    /// Shift of each channel.
+    pub beta: &'a [f32],
+    /// Groups of channels.
+    pub groups: usize,
+    /// Added to the variance.
+    pub epsilon: f32,
+    /// Whether SiLU follows.
+    pub silu: bool,
 }
 
 impl GroupNorm<'_> {
     /// Normalises one picture `[h * w, c]` in place.
-    fn apply(&self, pixels: &mut [f32], c: usize) {
+    pub fn apply(&self, pixels: &mut [f32], c: usize) {
         let size = c / self.groups;
         let mean = per_group(&sums(pixels, c, |x, _| x), size);
         let spread: Vec<f32> = (0..c).map(|channel| mean[channel / size]).collect();
         let variance = per_group(&sums(pixels, c, |x, channel| (x - spread[channel]).powi(2)), size);
         let scale: Vec<f32> = (0..c).map(|i| self.gamma[i] / (variance[i / size] + self.epsilon).sqrt()).collect();
-        each_piece(pixels, c, |piece| {
+        each_piece(pixels, 256 * c, |_, piece| {
             for pixel in piece.chunks_exact_mut(c) {
                 // Centred first: folding mean into shift would cancel digits where the spread is small.
                 for (i, x) in pixel.iter_mut().enumerate() {
@@ -102,15 +77,4 @@ fn rows(pixels: &[f32], size: usize, f: impl Fn(&[f32]) -> Vec<f32> + Send + Syn
 #[cfg(target_arch = "wasm32")]
 fn rows(pixels: &[f32], size: usize, f: impl Fn(&[f32]) -> Vec<f32>) -> Vec<Vec<f32>> {
     pixels.chunks(size).map(f).collect()
-}
-
-#[cfg(not(target_arch = "wasm32"))]
-fn each_piece(pixels: &mut [f32], c: usize, f: impl Fn(&mut [f32]) + Send + Sync) {
-    use rayon::prelude::*;
-    pixels.par_chunks_mut(256 * c).for_each(f);
-}
-
-#[cfg(target_arch = "wasm32")]
-fn each_piece(pixels: &mut [f32], _: usize, f: impl Fn(&mut [f32])) {
-    f(pixels);
 }

@@ -1,9 +1,7 @@
-//! GPU bodies: CubeCL kernels, compiled for WGSL, SPIR-V, MSL and PTX from this one source.
+//! Group normalisation and SiLU on a GPU: one workgroup a group.
 
-use super::DeviceOps;
-use burn::backend::tensor::FloatTensor;
 use burn_backend::{TensorMetadata, cubecl::dtype_to_storage_type};
-use burn_cubecl::{CubeBackend, kernel::into_contiguous, ops::numeric::empty_device_dtype};
+use burn_cubecl::{kernel::into_contiguous, ops::numeric::empty_device_dtype, tensor::CubeTensor};
 use cubecl::prelude::*;
 
 /// Lanes of a workgroup; WebGPU guarantees 256.
@@ -87,45 +85,46 @@ fn reduce(partial: &mut Shared<[f32]>, value: f32, #[comptime] lanes: u32) -> f3
     partial[0]
 }
 
-impl DeviceOps for CubeBackend {
-    fn group_norm_silu(
-        x: FloatTensor<Self>,
-        gamma: FloatTensor<Self>,
-        beta: FloatTensor<Self>,
-        groups: usize,
-        epsilon: f32,
-        silu: bool,
-    ) -> FloatTensor<Self> {
-        let (x, gamma, beta) = (into_contiguous(x), into_contiguous(gamma), into_contiguous(beta));
-        let [n, h, w, c] = x.shape().dims();
-        let out = empty_device_dtype(x.client.clone(), x.device.clone(), x.shape(), x.dtype);
-        let workgroups = (n * groups) as u32;
-        let lanes = LANES.min(x.client.properties().hardware.max_units_per_cube);
-        let client = x.client.clone();
-        let dtype = dtype_to_storage_type(x.dtype);
-        // A dispatch has at most 65,535 workgroups an axis.
-        let (columns, rows) = (workgroups.min(32_768), workgroups.div_ceil(32_768));
-        // SAFETY: every index is below the tensors' sizes: `workgroup` is below n * groups and `i`
-        // below pixels * size, so `at` is below n * h * w * c and `channel` below c.
-        unsafe {
-            group_norm_kernel::launch_unchecked(
-                &client,
-                CubeCount::Static(columns, rows, 1),
-                CubeDim::new_1d(lanes),
-                x.into_buffer_arg(),
-                gamma.into_buffer_arg(),
-                beta.into_buffer_arg(),
-                out.clone().into_buffer_arg(),
-                (h * w) as u32,
-                c as u32,
-                groups as u32,
-                workgroups,
-                epsilon,
-                silu,
-                lanes,
-                dtype,
-            );
-        }
-        out
+/// Normalises `x` `[n, h, w, c]` by groups of channels.
+pub fn group_norm_silu(
+    x: CubeTensor,
+    gamma: CubeTensor,
+    beta: CubeTensor,
+    groups: usize,
+    epsilon: f32,
+    silu: bool,
+) -> CubeTensor {
+    let (x, gamma, beta) = (into_contiguous(x), into_contiguous(gamma), into_contiguous(beta));
+    let [n, h, w, c] = x.shape().dims();
+    let out = empty_device_dtype(x.client.clone(), x.device.clone(), x.shape(), x.dtype);
+    let workgroups = (n * groups) as u32;
+    // The reduction halves: a power of two, whatever the device's limit.
+    let most = x.client.properties().hardware.max_units_per_cube.max(1);
+    let lanes = LANES.min(1 << most.ilog2());
+    let client = x.client.clone();
+    let dtype = dtype_to_storage_type(x.dtype);
+    // A dispatch has at most 65,535 workgroups an axis.
+    let (columns, rows) = (workgroups.min(32_768), workgroups.div_ceil(32_768));
+    // SAFETY: every index is below the tensors' sizes: `workgroup` is below n * groups and `i`
+    // below pixels * size, so `at` is below n * h * w * c and `channel` below c.
+    unsafe {
+        group_norm_kernel::launch_unchecked(
+            &client,
+            CubeCount::Static(columns, rows, 1),
+            CubeDim::new_1d(lanes),
+            x.into_buffer_arg(),
+            gamma.into_buffer_arg(),
+            beta.into_buffer_arg(),
+            out.clone().into_buffer_arg(),
+            (h * w) as u32,
+            c as u32,
+            groups as u32,
+            workgroups,
+            epsilon,
+            silu,
+            lanes,
+            dtype,
+        );
     }
+    out
 }
