@@ -82,6 +82,11 @@ mod host {
     }
 
     #[wasm_bindgen_test]
+    async fn transform_refusals() {
+        crate::transforms::refusals(&Device::flex()).await;
+    }
+
+    #[wasm_bindgen_test]
     async fn tokens() {
         crate::tokens::tokens(&Device::flex()).await;
     }

@@ -51,6 +51,10 @@ pub struct Sizes {
 }
 
 impl Attention {
+    /// Reads the layer from `at`.
+    ///
+    /// # Errors
+    /// A tensor is missing, truncated or of another shape.
     pub async fn load(mut at: Scope<'_, impl Load>, names: &Names, sizes: Sizes) -> Result<Self, LoadError> {
         let Sizes { width, context, heads, bias } = sizes;
         let (query, key) = (at.spelled(names.query), at.spelled(names.key));

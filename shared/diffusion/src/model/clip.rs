@@ -35,6 +35,10 @@ pub struct Encoded {
 }
 
 impl Clip {
+    /// Reads the encoder from the file's root.
+    ///
+    /// # Errors
+    /// A tensor is missing, truncated or of another shape.
     pub async fn load(mut root: Scope<'_, impl Load>, config: ClipConfig, device: &Device) -> Result<Self, LoadError> {
         // transformers 5 dropped the prefix that every published checkpoint has.
         let prefixed = root.has("text_model.embeddings.token_embedding.weight");

@@ -36,6 +36,10 @@ pub struct Sizes {
 }
 
 impl Resnet {
+    /// Reads the layer from `at`.
+    ///
+    /// # Errors
+    /// A tensor is missing, truncated or of another shape.
     pub async fn load(mut at: Scope<'_, impl Load>, sizes: Sizes) -> Result<Self, LoadError> {
         let Sizes { from, to, time, groups, epsilon } = sizes;
         let same = Padding::same(1);
@@ -94,6 +98,10 @@ pub struct Upsample {
 }
 
 impl Upsample {
+    /// Reads the layer from `at`.
+    ///
+    /// # Errors
+    /// A tensor is missing, truncated or of another shape.
     pub async fn load(mut at: Scope<'_, impl Load>, channels: usize) -> Result<Self, LoadError> {
         let conv = at.at("upsamplers.0.conv").conv2d((channels, channels), 3, 1, Padding::same(1)).await?;
         Ok(Self { conv })

@@ -42,6 +42,10 @@ pub struct Sizes {
 }
 
 impl Transformer {
+    /// Reads the layer from `at`.
+    ///
+    /// # Errors
+    /// A tensor is missing, truncated or of another shape.
     pub async fn load(mut at: Scope<'_, impl Load>, sizes: Sizes) -> Result<Self, LoadError> {
         let Sizes { channels, depth, groups, .. } = sizes;
         let mut blocks = Vec::with_capacity(depth);

@@ -28,6 +28,10 @@ pub struct UNet {
 }
 
 impl UNet {
+    /// Reads the denoiser from the file's root.
+    ///
+    /// # Errors
+    /// A tensor is missing, truncated or of another shape.
     pub async fn load(mut at: Scope<'_, impl Load>, config: UNetConfig, device: &Device) -> Result<Self, LoadError> {
         let first = config.block_out_channels[0];
         let width = 4 * first;

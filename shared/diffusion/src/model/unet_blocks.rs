@@ -50,6 +50,10 @@ pub struct Down {
 }
 
 impl Down {
+    /// Reads the layer from `at`.
+    ///
+    /// # Errors
+    /// A tensor is missing, truncated or of another shape.
     pub async fn load(mut at: Scope<'_, impl Load>, config: &UNetConfig, level: usize) -> Result<Self, LoadError> {
         let channels = &config.block_out_channels;
         let to = channels[level];
@@ -66,6 +70,7 @@ impl Down {
         Ok(Self { layers, shrink })
     }
 
+    /// `x` `[n, h, w, c]` through the level; `skips` is what the way up takes from the way down.
     pub fn forward(
         &self,
         k: &dyn Kernels,
@@ -94,7 +99,10 @@ pub struct Up {
 }
 
 impl Up {
-    /// `step` counts from the lowest resolution.
+    /// Reads the layer from `at`; `step` counts from the lowest resolution.
+    ///
+    /// # Errors
+    /// A tensor is missing, truncated or of another shape.
     pub async fn load(mut at: Scope<'_, impl Load>, config: &UNetConfig, step: usize) -> Result<Self, LoadError> {
         let channels = &config.block_out_channels;
         let level = channels.len() - 1 - step;
@@ -115,6 +123,7 @@ impl Up {
         Ok(Self { layers, grow })
     }
 
+    /// `x` `[n, h, w, c]` through the level; `skips` is what the way up takes from the way down.
     pub fn forward(
         &self,
         k: &dyn Kernels,

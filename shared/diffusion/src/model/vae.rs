@@ -35,6 +35,10 @@ pub struct Encoder {
 }
 
 impl Decoder {
+    /// Reads it from the file's root.
+    ///
+    /// # Errors
+    /// A tensor is missing, truncated or of another shape.
     pub async fn load(mut root: Scope<'_, impl Load>, config: &VaeConfig) -> Result<Self, LoadError> {
         let latent = config.latent_channels;
         let before = match config.use_post_quant_conv {
@@ -80,6 +84,10 @@ impl Decoder {
 }
 
 impl Encoder {
+    /// Reads it from the file's root.
+    ///
+    /// # Errors
+    /// A tensor is missing, truncated or of another shape.
     pub async fn load(mut root: Scope<'_, impl Load>, config: &VaeConfig) -> Result<Self, LoadError> {
         let doubled = 2 * config.latent_channels;
         let after = match config.use_quant_conv {

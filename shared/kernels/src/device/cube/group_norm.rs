@@ -73,7 +73,7 @@ fn reduce(partial: &mut Shared<[f32]>, value: f32, #[comptime] lanes: u32) -> f3
     sync_cube();
     partial[UNIT_POS as usize] = value;
     sync_cube();
-    let mut half = lanes / 2;
+    let mut half = comptime!(lanes / 2).runtime();
     while half > 0 {
         if UNIT_POS < half {
             let other = partial[(UNIT_POS + half) as usize];
