@@ -1,0 +1,18 @@
+//! What HTTP handlers may touch.
+
+use crate::{engine::Engine, models::Catalogue, queue::Queue};
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+
+/// One per server, cloned into every handler.
+#[derive(Clone)]
+pub(crate) struct App {
+    /// The jobs.
+    pub queue: Queue,
+    /// Asked for its device's name only: work goes through the queue.
+    pub engine: Arc<dyn Engine>,
+    /// The models that a request may name.
+    pub catalogue: Arc<Catalogue>,
+    /// Fires when the server stops; ends event streams.
+    pub stopping: CancellationToken,
+}

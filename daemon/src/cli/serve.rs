@@ -1,0 +1,124 @@
+//! `fresco serve`.
+
+use super::{Problem, browser, say};
+use crate::{
+    config::{Config, QueueLimits},
+    engine::DeviceChoice,
+};
+use clap::Args;
+use std::{future::Future, io, net::SocketAddr, path::PathBuf};
+use tokio::net::TcpListener;
+
+/// Serve the page and the job interface.
+#[derive(Debug, Args)]
+pub(super) struct Serve {
+    /// The port.
+    #[arg(long, env = "PORT", default_value_t = 7860)]
+    port: u16,
+    /// The address to listen on. Anybody who reaches it can use this machine.
+    #[arg(long, env = "FRESCO_HOST", default_value = "127.0.0.1", value_name = "ADDRESS")]
+    host: String,
+    /// Another name by which browsers may address this server.
+    #[arg(long, env = "FRESCO_ALLOWED_HOSTS", value_delimiter = ',', value_name = "NAME")]
+    allow_host: Vec<String>,
+    /// What runs models: auto, cpu, vulkan, cuda or metal.
+    #[arg(long, default_value_t = DeviceChoice::Auto)]
+    device: DeviceChoice,
+    /// A model folder to offer besides those in the home folder.
+    #[arg(long = "model", value_name = "FOLDER")]
+    models: Vec<PathBuf>,
+    /// Jobs that may wait.
+    #[arg(long, env = "MAX_QUEUE_SIZE", default_value_t = QueueLimits::default().waiting, value_name = "JOBS")]
+    max_queue_size: usize,
+    /// Open no browser.
+    #[arg(long)]
+    no_open: bool,
+}
+
+impl Serve {
+    pub(super) async fn run(self, home: PathBuf) -> Result<(), Problem> {
+        let listener = self.bind().await?;
+        let address = listener.local_addr().map_err(|error| Problem::failed(error.to_string()))?;
+        let url = url(address);
+        say(format_args!("Fresco is at {url}"));
+        if !address.ip().is_loopback() {
+            tracing::warn!("there are no accounts: whoever reaches {} can use this machine", address.ip());
+        }
+        if !self.no_open {
+            browser::open(&url);
+        }
+        let config = Config {
+            models: self.models,
+            device: self.device,
+            hosts: self.allow_host.into_iter().chain([self.host]).collect(),
+            queue: QueueLimits { waiting: self.max_queue_size, ..QueueLimits::default() },
+            ..Config::new(home)
+        };
+        let stop = signal().map_err(|error| Problem::failed(format!("signals cannot be heard: {error}")))?;
+        crate::run(config, listener, stop).await.map_err(|error| Problem::failed(error.to_string()))
+    }
+
+    async fn bind(&self) -> Result<TcpListener, Problem> {
+        let (host, port) = (self.host.as_str(), self.port);
+        TcpListener::bind((host.trim_matches(['[', ']']), port)).await.map_err(|error| {
+            Problem::failed(match error.kind() {
+                io::ErrorKind::AddrInUse => format!("port {port} on {host} is in use; choose another with --port"),
+                io::ErrorKind::PermissionDenied => format!("port {port} may not be used; choose another with --port"),
+                _ => format!("cannot listen on {host}, port {port}: {error}"),
+            })
+        })
+    }
+}
+
+/// Where a browser on this machine finds the server.
+fn url(address: SocketAddr) -> String {
+    let port = address.port();
+    match address {
+        _ if address.ip().is_unspecified() => format!("http://127.0.0.1:{port}"),
+        SocketAddr::V4(v4) => format!("http://{}:{port}", v4.ip()),
+        SocketAddr::V6(v6) => format!("http://[{}]:{port}", v6.ip()),
+    }
+}
+
+/// The first wish to stop: Ctrl-C or a polite kill. A second one ends the program at once.
+fn signal() -> io::Result<impl Future<Output = ()>> {
+    let mut signals = Signals::new()?;
+    Ok(async move {
+        signals.next().await;
+        tokio::spawn(async move {
+            signals.next().await;
+            std::process::exit(130);
+        });
+    })
+}
+
+#[cfg(unix)]
+struct Signals(tokio::signal::unix::Signal, tokio::signal::unix::Signal);
+
+#[cfg(unix)]
+impl Signals {
+    fn new() -> io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self(signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?))
+    }
+
+    async fn next(&mut self) {
+        tokio::select! { _ = self.0.recv() => {} _ = self.1.recv() => {} }
+    }
+}
+
+#[cfg(not(unix))]
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn next(&mut self) {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending().await
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! What a server is told before it starts.
+
+use crate::engine::DeviceChoice;
+use std::{path::PathBuf, time::Duration};
+
+/// A server's settings. The command line fills them in; [`Config::new`] has the defaults.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// `FRESCO_HOME`: models lie in its folder `models`.
+    pub home: PathBuf,
+    /// Model folders elsewhere.
+    pub models: Vec<PathBuf>,
+    /// Which device runs models.
+    pub device: DeviceChoice,
+    /// Host names by which the server may be addressed, besides loopback and the address it is bound to.
+    pub hosts: Vec<String>,
+    /// How much the queue holds.
+    pub queue: QueueLimits,
+    /// How long stopping may take.
+    pub grace: Duration,
+}
+
+impl Config {
+    /// The defaults, with data in `home`.
+    pub fn new(home: PathBuf) -> Self {
+        Self {
+            home,
+            models: Vec::new(),
+            device: DeviceChoice::Auto,
+            hosts: Vec::new(),
+            queue: QueueLimits::default(),
+            grace: Duration::from_secs(10),
+        }
+    }
+}
+
+/// How much the queue holds.
+#[derive(Clone, Copy, Debug)]
+pub struct QueueLimits {
+    /// Jobs that may wait (`MAX_QUEUE_SIZE`).
+    pub waiting: usize,
+    /// Finished jobs that are remembered.
+    pub history_jobs: usize,
+    /// Bytes of results that are remembered; the newest result always is.
+    pub history_bytes: usize,
+}
+
+impl Default for QueueLimits {
+    fn default() -> Self {
+        Self { waiting: 100, history_jobs: 500, history_bytes: 256 << 20 }
+    }
+}
+
+/// Where data lives when `FRESCO_HOME` says nothing: the system's place for a user's data.
+pub fn default_home() -> Option<PathBuf> {
+    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let home = std::env::home_dir();
+    let base = if cfg!(windows) {
+        set("APPDATA")
+    } else if cfg!(target_os = "macos") {
+        home.map(|home| home.join("Library/Application Support"))
+    } else {
+        set("XDG_DATA_HOME").or_else(|| home.map(|home| home.join(".local/share")))
+    };
+    base.map(|base| base.join("fresco"))
+}

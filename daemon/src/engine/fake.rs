@@ -1,0 +1,52 @@
+//! An engine for tests: a picture that depends on the parameters alone, in as many slow steps as asked.
+
+use super::{Bench, EngineError, Pinned, Progress};
+use fresco_api::{ApiError, Params};
+use fresco_diffusion::{Latents, Output, Picture, Stage};
+use std::{io, thread::sleep, time::Duration};
+
+/// A prompt that makes the fake panic in its first step, as a lost device makes Burn do.
+pub const PANIC_PROMPT: &str = "panic";
+
+/// Starts the fake on the same kind of thread as the real one; each step takes `step`.
+///
+/// # Errors
+/// When the system gives no thread.
+pub fn start(step: Duration) -> io::Result<Pinned> {
+    Pinned::start(move || Fake { step })
+}
+
+struct Fake {
+    step: Duration,
+}
+
+impl Bench for Fake {
+    fn open(&mut self) -> Result<String, ApiError> {
+        Ok("fake".to_owned())
+    }
+
+    fn run(&mut self, params: &Params, progress: Progress) -> Result<Output, EngineError> {
+        assert!(params.prompt != PANIC_PROMPT, "the fake device is lost");
+        let loading = (0..=4).map(|loaded| Stage::Loading { loaded, total: 4 });
+        let steps = (0..=params.steps).map(|step| Stage::Step { step, of: params.steps });
+        for stage in loading.chain([Stage::Encoding]).chain(steps).chain([Stage::Decoding]) {
+            if matches!(stage, Stage::Step { step: 1.., .. }) {
+                sleep(self.step);
+            }
+            if progress.tell(stage).is_break() {
+                return Err(EngineError::Cancelled);
+            }
+        }
+        Ok(output(params))
+    }
+}
+
+/// One plain colour, drawn from the seed and the prompt.
+fn output(params: &Params) -> Output {
+    let mixed =
+        params.prompt.bytes().fold(params.seed, |hash, byte| hash.wrapping_mul(31).wrapping_add(u64::from(byte)));
+    let [red, green, blue, ..] = mixed.to_le_bytes();
+    let pixels = params.width as usize * params.height as usize;
+    let picture = Picture { width: params.width, height: params.height, rgb: [red, green, blue].repeat(pixels) };
+    Output { picture, latents: Latents { shape: [1, 1, 1, 1], values: vec![0.0] } }
+}

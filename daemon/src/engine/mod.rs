@@ -1,0 +1,87 @@
+//! An engine turns parameters into a picture.
+//!
+//! [`thread`] pins one to a thread of its own; [`local`] is the one that runs models on this machine,
+//! [`fake`] the one for tests.
+
+pub mod device;
+pub mod fake;
+pub mod local;
+pub mod thread;
+
+pub use device::DeviceChoice;
+pub use thread::{Bench, Pinned, THREAD};
+pub use tokio_util::sync::CancellationToken;
+
+use fresco_api::{ApiError, Params};
+use fresco_diffusion::{Observer, Output, Stage};
+use futures_util::future::BoxFuture;
+use std::ops::ControlFlow;
+use tokio::sync::mpsc;
+
+/// Something that makes pictures.
+pub trait Engine: Send + Sync + 'static {
+    /// One picture. Dropping the future abandons the work at its next step.
+    fn generate(&self, params: Params, progress: Progress) -> BoxFuture<'static, Result<Made, EngineError>>;
+
+    /// The device that runs models, once it has been chosen.
+    fn device(&self) -> Option<String>;
+}
+
+/// What an engine made.
+#[derive(Clone, Debug)]
+pub struct Made {
+    /// The picture and its latents.
+    pub output: Output,
+    /// The device that made it.
+    pub device: String,
+}
+
+/// Why an engine made nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// It was asked to stop.
+    #[error("Cancelled")]
+    Cancelled,
+    /// It could not.
+    #[error(transparent)]
+    Failed(#[from] ApiError),
+}
+
+/// A job's line to whoever waits for it: stages go out, the wish to stop comes in.
+#[derive(Clone, Debug)]
+pub struct Progress {
+    stages: mpsc::UnboundedSender<Stage>,
+    cancel: CancellationToken,
+}
+
+impl Progress {
+    /// A line that `cancel` stops, and its other end. The channel holds at most a run's stages.
+    pub fn new(cancel: CancellationToken) -> (Self, mpsc::UnboundedReceiver<Stage>) {
+        let (stages, heard) = mpsc::unbounded_channel();
+        (Self { stages, cancel }, heard)
+    }
+
+    /// Tells that `stage` is reached; `Break` asks to stop there.
+    pub fn tell(&self, stage: Stage) -> ControlFlow<()> {
+        // Nobody may listen, which is no reason to stop.
+        _ = self.stages.send(stage);
+        if self.cancel.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+
+    /// Whether the work is no longer wanted.
+    pub fn cancelled(&self) -> bool {
+        self.cancel.is_cancelled()
+    }
+
+    /// The same line, stopped also when the returned token is.
+    fn child(&self) -> (Self, CancellationToken) {
+        let cancel = self.cancel.child_token();
+        (Self { stages: self.stages.clone(), cancel: cancel.clone() }, cancel)
+    }
+}
+
+impl Observer for Progress {
+    async fn reached(&mut self, stage: Stage) -> ControlFlow<()> {
+        self.tell(stage)
+    }
+}

@@ -1,0 +1,147 @@
+//! JSON bodies: bounded, and errors that name the field.
+
+use super::error::Failure;
+use axum::{
+    body::{Body, BodyDataStream},
+    extract::{FromRequest, Request},
+    http::{HeaderMap, StatusCode, header},
+};
+use fresco_api::{ApiError, ErrorCode};
+use futures_util::StreamExt;
+use serde::de::DeserializeOwned;
+use std::time::Duration;
+
+/// The largest body that is read.
+const MAX_BYTES: usize = 32 << 20;
+/// A larger body is read on and thrown away up to here, so that the client sees the answer and not a
+/// broken connection.
+const MAX_DRAINED: usize = 1 << 30;
+/// A body that stands still for so long is given up.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A JSON body as a value.
+pub(super) struct JsonBody<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Failure> {
+        let (parts, body) = request.into_parts();
+        check_type(&parts.headers)?;
+        let bytes = read(&parts.headers, body).await?;
+        Ok(Self(parse(&bytes)?))
+    }
+}
+
+fn check_type(headers: &HeaderMap) -> Result<(), Failure> {
+    let sent = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let mime = sent.split(';').next().unwrap_or_default().trim();
+    if mime.eq_ignore_ascii_case("application/json") {
+        return Ok(());
+    }
+    let message = "The body must be JSON: send Content-Type: application/json";
+    Err(Failure::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, ErrorCode::InvalidJson, message))
+}
+
+async fn read(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, Failure> {
+    let too_large = || {
+        let message = format!("The body is too large: at most {} MiB are read", MAX_BYTES >> 20);
+        Failure::from(ApiError::new(ErrorCode::TooLarge, message))
+    };
+    let declared = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    let announced = declared.is_some_and(|length| length > MAX_BYTES);
+    // This client waits for a word before it sends.
+    if announced && headers.contains_key(header::EXPECT) {
+        return Err(too_large());
+    }
+    let mut stream = body.into_data_stream();
+    let mut bytes = Vec::new();
+    while let Some(chunk) = next(&mut stream).await? {
+        if announced || bytes.len() + chunk.len() > MAX_BYTES {
+            drain(&mut stream).await;
+            return Err(too_large());
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes)
+}
+
+async fn next(stream: &mut BodyDataStream) -> Result<Option<axum::body::Bytes>, Failure> {
+    match tokio::time::timeout(PATIENCE, stream.next()).await {
+        Err(_) => Err(Failure::new(StatusCode::REQUEST_TIMEOUT, ErrorCode::InvalidJson, "The body did not arrive")),
+        Ok(None) => Ok(None),
+        Ok(Some(Ok(chunk))) => Ok(Some(chunk)),
+        Ok(Some(Err(_))) => Err(ApiError::new(ErrorCode::InvalidJson, "The body broke off").into()),
+    }
+}
+
+async fn drain(stream: &mut BodyDataStream) {
+    let mut drained = 0;
+    while let Ok(Some(chunk)) = next(stream).await {
+        drained += chunk.len();
+        if drained > MAX_DRAINED {
+            return;
+        }
+    }
+}
+
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    // Serde would take an array for a struct, its fields by position.
+    if bytes.trim_ascii_start().first() != Some(&b'{') {
+        return Err(ApiError::new(ErrorCode::InvalidJson, "The body is not a JSON object"));
+    }
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let field = error.path().to_string();
+        refusal(&field, error.inner())
+    })?;
+    json.end().map_err(|error| refusal(".", &error))?;
+    Ok(value)
+}
+
+/// What is wrong with a body; `field` is `.` when it is the whole.
+fn refusal(field: &str, error: &serde_json::Error) -> ApiError {
+    let text = error.to_string();
+    if !error.is_data() {
+        let refused = ApiError::new(ErrorCode::InvalidJson, format!("The body is not JSON: {text}"));
+        return if field == "." { refused } else { refused.at(field) };
+    }
+    // Where in the body it stands helps nobody who is told the field.
+    let reason = text.rsplit_once(" at line ").map_or(text.as_str(), |(reason, _)| reason);
+    match field {
+        "." => ApiError::new(ErrorCode::InvalidJson, format!("The body is not a request: {reason}")),
+        _ => ApiError::field(field, format!("{field} cannot be used: {reason}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use fresco_api::ImageRequest;
+
+    fn refused(json: &str) -> (ErrorCode, Option<String>) {
+        let error = parse::<ImageRequest>(json.as_bytes()).expect_err(json);
+        (error.code, error.field)
+    }
+
+    #[test]
+    fn each_mistake_names_its_field() {
+        use ErrorCode::{InvalidField, InvalidJson};
+        let cases = [
+            (r#"{"prompt":"x","width":"wide"}"#, InvalidField, Some("width")),
+            (r#"{"prompt":"x","width":-1}"#, InvalidField, Some("width")),
+            (r#"{"prompt":7}"#, InvalidField, Some("prompt")),
+            (r#"{"prompt":"x","sampler":"magic"}"#, InvalidField, Some("sampler")),
+            (r#"{"prompt":"x","steps":1.5}"#, InvalidField, Some("steps")),
+            (r#"{"prompt":"x","colour":"red"}"#, InvalidField, Some("colour")),
+            (r#"{"prompt":"x","guidanceScale":NaN}"#, InvalidJson, Some("guidanceScale")),
+            (r#"["x"]"#, InvalidJson, None),
+            ("", InvalidJson, None),
+            ("not json", InvalidJson, None),
+            (r#"{"prompt":"x"} {}"#, InvalidJson, None),
+        ];
+        for (json, code, field) in cases {
+            assert_eq!(refused(json), (code, field.map(str::to_owned)), "{json}");
+        }
+    }
+}

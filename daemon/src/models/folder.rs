@@ -1,0 +1,137 @@
+//! A diffusers folder on disk: its files, and what the catalogue says about it.
+
+use super::{Model, ModelFiles};
+use fresco_api::{ApiError, ErrorCode, ModelId, ModelInfo, limits};
+use fresco_diffusion::{Facts, LoadError, Pipeline, SourceError};
+use std::{
+    fs::{self, File},
+    io::{self, Read, Seek, SeekFrom},
+    ops::Range,
+    path::{Component, Path, PathBuf},
+};
+
+/// The file by which a folder shows that it is a model.
+pub(super) const INDEX: &str = "model_index.json";
+/// What its maker says about it, when there is such a file.
+const INFO: &str = "fresco.json";
+/// A catalogue entry is no longer than this.
+const INFO_BYTES: u64 = 64 << 10;
+/// No single piece of a model that is read at once is larger.
+const PIECE_BYTES: u64 = 16 << 30;
+
+/// A folder whose files can be read and nothing outside it.
+#[derive(Clone, Debug)]
+pub struct Folder(PathBuf);
+
+impl Folder {
+    pub(super) fn len(&self, file: &str) -> Result<Option<u64>, SourceError> {
+        match fs::metadata(self.path(file)?) {
+            Ok(found) if found.is_file() => Ok(Some(found.len())),
+            Ok(_) => Err(SourceError::new(file, "is not a file")),
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
+            Err(error) => Err(SourceError::new(file, error)),
+        }
+    }
+
+    pub(super) fn read(&self, file: &str, range: Range<u64>) -> Result<Vec<u8>, SourceError> {
+        let length = range.end.saturating_sub(range.start);
+        // Asked before memory is taken: a damaged header may ask for anything.
+        let whole = self.len(file)?.ok_or_else(|| SourceError::new(file, "is missing"))?;
+        if range.end > whole || length > PIECE_BYTES {
+            return Err(SourceError::new(file, "ends too early"));
+        }
+        let mut bytes = Vec::new();
+        let mut read = || -> io::Result<()> {
+            let mut opened = File::open(self.0.join(file))?;
+            opened.seek(SeekFrom::Start(range.start))?;
+            bytes.reserve_exact(usize::try_from(length).map_err(io::Error::other)?);
+            opened.take(length).read_to_end(&mut bytes)?;
+            Ok(())
+        };
+        read().map_err(|error| SourceError::new(file, error))?;
+        if bytes.len() as u64 == length { Ok(bytes) } else { Err(SourceError::new(file, "ends too early")) }
+    }
+
+    /// Names come from files of the model itself, which may be anybody's: none may lead out of the folder.
+    fn path(&self, file: &str) -> Result<PathBuf, SourceError> {
+        let inside = Path::new(file).components().all(|part| matches!(part, Component::Normal(_)));
+        if file.is_empty() || !inside || file.contains(['\\', '\0']) {
+            return Err(SourceError::new(file, "leads out of the model's folder"));
+        }
+        Ok(self.0.join(file))
+    }
+}
+
+/// Looks at a folder's configuration.
+pub(super) fn open(path: &Path, id: ModelId) -> Result<Model, ApiError> {
+    let folder = Folder(path.to_owned());
+    if !path.is_dir() {
+        let message = format!("{} is not a folder", path.display());
+        return Err(ApiError::new(ErrorCode::UnknownModel, message).at("model"));
+    }
+    let files = ModelFiles::Folder(folder.clone());
+    let facts = futures_executor::block_on(Pipeline::inspect(&files))?;
+    let written = written_info(&folder)?;
+    let info = match written {
+        Some(info) => ModelInfo { id, bytes: facts.bytes, latent_factor: facts.latent_factor, ..info },
+        None => derived_info(id, &facts),
+    };
+    Ok(Model { info, files })
+}
+
+fn written_info(folder: &Folder) -> Result<Option<ModelInfo>, LoadError> {
+    let bad = |reason: String| LoadError::Bad { file: INFO.to_owned(), reason };
+    match folder.len(INFO)? {
+        None => Ok(None),
+        Some(length) if length > INFO_BYTES => Err(bad("is too long".to_owned())),
+        Some(length) => {
+            let text = folder.read(INFO, 0..length)?;
+            serde_json::from_slice(&text).map(Some).map_err(|error| bad(error.to_string()))
+        }
+    }
+}
+
+/// Defaults that suit the Stable Diffusion family; the configuration does not say them.
+fn derived_info(id: ModelId, facts: &Facts) -> ModelInfo {
+    let factor = facts.latent_factor.max(1);
+    let whole = |side: u32| (side.min(limits::MAX_SIDE) / factor).max(1) * factor;
+    // Distilled models are told by their name alone: their configuration is the teacher's.
+    let turbo = id.0.to_lowercase().contains("turbo");
+    let (default_steps, default_guidance) = if turbo { (4, 0.0) } else { (20, 7.5) };
+    ModelInfo {
+        name: id.0.clone(),
+        id,
+        description: "A model folder on this machine".to_owned(),
+        demo: false,
+        latent_factor: facts.latent_factor,
+        min_side: whole(facts.native_side / 4),
+        max_side: whole(facts.native_side.saturating_mul(2)),
+        default_side: whole(facts.native_side),
+        default_steps,
+        default_guidance,
+        bytes: facts.bytes,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_name_leads_out_of_the_folder() {
+        let folder = Folder(std::env::temp_dir());
+        for name in ["", "..", "../x", "a/../../x", "/etc/passwd", "a\\..\\x", "a\0b"] {
+            let error = folder.read(name, 0..1).expect_err(name);
+            assert!(error.reason.contains("folder"), "{name:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn the_name_tells_a_distilled_model() {
+        let facts = Facts { latent_factor: 8, native_side: 512, bytes: 1 };
+        let turbo = derived_info("SD-Turbo".into(), &facts);
+        assert_eq!((turbo.default_steps, turbo.default_guidance), (4, 0.0));
+        let plain = derived_info("sd15".into(), &facts);
+        assert_eq!((plain.default_steps, plain.default_side, plain.max_side), (20, 512, 1024));
+    }
+}

@@ -1,0 +1,16 @@
+//! The daemon as its clients see it: real HTTP, the real server, a fake engine.
+#![cfg(not(target_arch = "wasm32"))]
+
+mod bad_input;
+mod cancel;
+mod events;
+mod jobs;
+mod page;
+mod queue;
+mod robust;
+mod security;
+mod shutdown;
+mod status;
+mod store;
+#[path = "../support/mod.rs"]
+mod support;

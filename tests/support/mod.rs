@@ -1,0 +1,4 @@
+//! Helpers that black-box tests share.
+
+pub mod daemon;
+pub mod events;
