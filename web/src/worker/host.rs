@@ -1,0 +1,141 @@
+//! Serves the page's commands: chooses the device once, loads the model on first use, runs one job at a time.
+
+use super::{gpu, observer::JobObserver, port, source::HttpSource};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use fresco_api::{ApiError, ErrorCode, ImageRequest, JobEvent, JobResult, ModelInfo, Params};
+use fresco_diffusion::{Device, LoadError, Output, Pipeline, RunError};
+use fresco_web::{
+    DEFAULT_MODEL,
+    protocol::{Command, Compute, Report},
+};
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+};
+use wasm_bindgen_futures::spawn_local;
+
+/// The job that the page wants stopped.
+pub type Cancelled = Rc<Cell<Option<u64>>>;
+
+/// A loaded model with what the catalogue says about it.
+struct Loaded {
+    info: ModelInfo,
+    pipeline: Pipeline,
+}
+
+/// Why a job ended without a picture.
+enum Stop {
+    Cancelled,
+    Failed(ApiError),
+}
+
+/// Everything the worker holds.
+#[derive(Default)]
+pub struct Host {
+    device: RefCell<Option<Device>>,
+    loaded: RefCell<Option<Rc<Loaded>>>,
+    cancelled: Cancelled,
+    busy: Cell<bool>,
+}
+
+impl Host {
+    /// Starts to serve, and tells the page.
+    pub fn listen() {
+        let host = Rc::new(Host::default());
+        port::listen(move |command| host.clone().handle(command));
+        port::report(&Report::Up);
+    }
+
+    fn handle(self: Rc<Self>, command: Command) {
+        match command {
+            Command::Start { compute } => spawn_local(async move { self.start(compute).await }),
+            Command::Generate { job, request } => spawn_local(async move { self.run(job, request).await }),
+            Command::Cancel { job } => self.cancelled.set(Some(job)),
+        }
+    }
+
+    async fn start(&self, compute: Compute) {
+        match gpu::open(compute).await {
+            Ok((device, info)) => {
+                self.device.replace(Some(device));
+                port::report(&Report::Ready { device: info });
+            }
+            Err(reason) => port::report(&Report::Fatal { reason }),
+        }
+    }
+
+    async fn run(&self, job: u64, request: ImageRequest) {
+        let event = if self.busy.replace(true) {
+            let error = ApiError::new(ErrorCode::Busy, "The engine is at work on another picture");
+            return port::report(&Report::Job { job, event: JobEvent::Failed { error } });
+        } else {
+            match self.generate(job, &request).await {
+                Ok(result) => JobEvent::Done { result },
+                Err(Stop::Cancelled) => JobEvent::Cancelled,
+                Err(Stop::Failed(error)) => JobEvent::Failed { error },
+            }
+        };
+        self.busy.set(false);
+        port::report(&Report::Job { job, event });
+    }
+
+    async fn generate(&self, job: u64, request: &ImageRequest) -> Result<JobResult, Stop> {
+        let started = js_sys::Date::now();
+        let mut observer = JobObserver::new(job, self.cancelled.clone());
+        let model = self.model(&mut observer).await?;
+        let params = request.resolve(&model.info, random_seed())?;
+        let output = model.pipeline.generate(&params, &mut observer).await?;
+        Ok(result(output, params, (js_sys::Date::now() - started) as u64))
+    }
+
+    /// The model, read when it is first asked for.
+    async fn model(&self, observer: &mut JobObserver) -> Result<Rc<Loaded>, Stop> {
+        if let Some(loaded) = self.loaded.borrow().clone() {
+            return Ok(loaded);
+        }
+        let device = self.device.borrow().clone();
+        let device = device.ok_or_else(|| ApiError::new(ErrorCode::Device, "The engine has no device yet"))?;
+        let source = HttpSource::new(DEFAULT_MODEL);
+        let info = source.info().await.map_err(LoadError::from)?;
+        let pipeline = Pipeline::load(&source, &device, observer).await?;
+        let loaded = Rc::new(Loaded { info, pipeline });
+        self.loaded.replace(Some(loaded.clone()));
+        Ok(loaded)
+    }
+}
+
+fn result(output: Output, params: Params, time_taken: u64) -> JobResult {
+    let words = serde_json::to_string(&params).unwrap_or_default();
+    let png = output.picture.png(&[("Software", "Fresco"), ("parameters", &words)]);
+    let image = format!("data:image/png;base64,{}", STANDARD.encode(png));
+    JobResult { images: vec![image], seed: params.seed, parameters: params, time_taken }
+}
+
+/// A seed of 32 bits: short enough to read out, and every other tool takes it.
+fn random_seed() -> u64 {
+    getrandom::u32().map(u64::from).unwrap_or(0)
+}
+
+impl From<ApiError> for Stop {
+    fn from(error: ApiError) -> Self {
+        Stop::Failed(error)
+    }
+}
+
+impl From<LoadError> for Stop {
+    fn from(error: LoadError) -> Self {
+        match error {
+            LoadError::Cancelled => Stop::Cancelled,
+            other => Stop::Failed(other.into()),
+        }
+    }
+}
+
+impl From<RunError> for Stop {
+    fn from(error: RunError) -> Self {
+        match error {
+            RunError::Cancelled => Stop::Cancelled,
+            other => Stop::Failed(other.into()),
+        }
+    }
+}

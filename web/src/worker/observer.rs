@@ -1,0 +1,54 @@
+//! Reports each stage of a job to the page, and lets the page's cancel message in.
+
+use super::{host::Cancelled, port};
+use fresco_api::JobEvent;
+use fresco_diffusion::{Observer, Stage};
+use fresco_web::{protocol::Report, wait::wait};
+use std::ops::ControlFlow;
+
+/// Loading goes tensor by tensor; the event loop and the page need not hear of each.
+const QUIET_MS: f64 = 40.0;
+
+/// Watches one job.
+pub struct JobObserver {
+    job: u64,
+    cancelled: Cancelled,
+    last: f64,
+}
+
+impl JobObserver {
+    /// A watcher for `job`, which ends when `cancelled` names it.
+    pub fn new(job: u64, cancelled: Cancelled) -> Self {
+        Self { job, cancelled, last: 0.0 }
+    }
+
+    fn due(&mut self, stage: Stage) -> bool {
+        let now = js_sys::Date::now();
+        let due = !matches!(stage, Stage::Loading { loaded, total } if loaded < total) || now - self.last >= QUIET_MS;
+        if due {
+            self.last = now;
+        }
+        due
+    }
+}
+
+impl Observer for JobObserver {
+    async fn reached(&mut self, stage: Stage) -> ControlFlow<()> {
+        if self.due(stage) {
+            if let Some(event) = event(stage) {
+                port::report(&Report::Job { job: self.job, event });
+            }
+            wait(0).await;
+        }
+        if self.cancelled.get() == Some(self.job) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+}
+
+fn event(stage: Stage) -> Option<JobEvent> {
+    match stage {
+        Stage::Loading { loaded, total } => Some(JobEvent::Loading { loaded, total }),
+        Stage::Step { step, of } => Some(JobEvent::Step { step, of }),
+        // The last step and the end of loading announce these.
+        Stage::Encoding | Stage::Decoding => None,
+    }
+}
