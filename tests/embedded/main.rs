@@ -1,0 +1,8 @@
+//! The embedded model: its pictures show what the prompt asks for, and they are the reference's pictures.
+#![cfg(not(target_arch = "wasm32"))]
+
+mod model;
+mod palette;
+mod prompts;
+mod scorer;
+mod starts;

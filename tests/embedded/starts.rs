@@ -1,0 +1,59 @@
+//! Image to image and inpainting with the embedded model.
+
+use crate::{
+    model::{generate, info, params, transform},
+    scorer::read,
+};
+use fresco_diffusion::{Mask, Picture, Start};
+
+const SEEDS: u64 = 12;
+
+fn mean_difference(a: &Picture, b: &Picture) -> f64 {
+    let sum: f64 = a.rgb.iter().zip(&b.rgb).map(|(a, b)| f64::from(a.abs_diff(*b))).sum();
+    sum / a.rgb.len() as f64
+}
+
+fn original(seed: u64) -> Picture {
+    generate(&params("hills by day, a red house on the left", seed)).picture
+}
+
+/// A little strength keeps the picture, much follows the new prompt.
+#[test]
+fn strength_goes_from_picture_to_prompt() {
+    let (mut kept, mut followed, mut near, mut far) = (0, 0, 0.0, 0.0);
+    for seed in 0..SEEDS {
+        let picture = original(seed);
+        let asked = params("the sea at night, a yellow boat on the right", seed + 100);
+        let weak = transform(&asked, &Start { picture: &picture, strength: 0.3, mask: None }).picture;
+        let strong = transform(&asked, &Start { picture: &picture, strength: 0.9, mask: None }).picture;
+        let before = read(&picture);
+        kept += usize::from((read(&weak).time, read(&weak).terrain) == (before.time, before.terrain));
+        followed += usize::from((read(&strong).time, read(&strong).terrain) == ("night", "sea"));
+        near += mean_difference(&picture, &weak);
+        far += mean_difference(&picture, &strong);
+    }
+    println!("kept at 0.3: {kept}, followed at 0.9: {followed} of {SEEDS}; moved by {near:.1} and {far:.1}");
+    assert!(kept * 10 >= SEEDS as usize * 9, "strength 0.3 keeps time and terrain in {kept} of {SEEDS}");
+    assert!(followed * 10 >= SEEDS as usize * 9, "strength 0.9 follows the prompt in {followed} of {SEEDS}");
+    assert!(near * 2.0 < far, "strength 0.9 changes more than twice as much as 0.3");
+}
+
+/// Only the masked third changes: outside, the original's very pixels.
+#[test]
+fn inpainting_changes_only_the_mask() {
+    let side = info().default_side;
+    let repaint = (0..side * side).map(|i| if i % side >= side * 2 / 3 { 255 } else { 0 }).collect();
+    let mask = Mask { width: side, height: side, repaint };
+    let mut changed = 0;
+    for seed in 0..SEEDS {
+        let picture = original(seed);
+        let asked = params("hills by day, a blue tent on the right", seed + 200);
+        let painted = transform(&asked, &Start { picture: &picture, strength: 1.0, mask: Some(&mask) }).picture;
+        for (i, (new, old)) in painted.rgb.chunks_exact(3).zip(picture.rgb.chunks_exact(3)).enumerate() {
+            let (x, y) = (i as u32 % side, i as u32 / side);
+            assert!(mask.at(x, y) || new == old, "seed {seed}: pixel {x},{y} changed outside the mask");
+        }
+        changed += usize::from(painted != picture);
+    }
+    assert_eq!(changed, SEEDS as usize, "inside the mask every picture changes");
+}
