@@ -123,7 +123,7 @@ fn check_side(field: &str, side: u32, model: &ModelInfo) -> Result<(), ApiError>
             format!("{field} must be {min} to {max} pixels for {}, not {side}", model.id),
         ));
     }
-    if side % model.latent_factor.max(1) != 0 {
+    if !side.is_multiple_of(model.latent_factor.max(1)) {
         let factor = model.latent_factor;
         return Err(ApiError::field(field, format!("{field} must be a multiple of {factor} pixels, not {side}")));
     }
