@@ -15,11 +15,13 @@ export CARGO_TARGET_DIR FRESCO_TOOLS FRESCO_BIN PATH
 unexport NO_COLOR
 
 # One selection of packages for every native call and one for every wasm call: cargo unifies features over the
-# selection, so that another one would compile the tensor library again.
+# selection, so that another one would compile the tensor library again. The page has a target folder of its own, so
+# that the two neither wait for each other nor share proc macros with different features.
 NATIVE := --release --locked --workspace --exclude fresco-web
-WASM := --release --locked --target wasm32-unknown-unknown -p fresco-web -p fresco-tests
-STAGING := $(CARGO_TARGET_DIR)/page/trunk
-CACHE := $(CARGO_TARGET_DIR)/page/cache
+WASM_TARGET_DIR := $(CARGO_TARGET_DIR)/wasm
+WASM := --target-dir "$(WASM_TARGET_DIR)" --release --locked --target wasm32-unknown-unknown -p fresco-web -p fresco-tests
+STAGING := $(WASM_TARGET_DIR)/page
+CACHE := $(WASM_TARGET_DIR)/page-cache
 
 say = @printf 'fresco: %s  %s\n' "$$(date +%H:%M:%S)"
 
@@ -43,7 +45,7 @@ build: setup-build bundle
 
 bundle: setup-build
 	$(say) 'building the page (release, wasm32)'
-	@"$(FRESCO_TOOLS)/bin/trunk" build --release --offline --locked --dist "$(STAGING)"
+	@CARGO_TARGET_DIR="$(WASM_TARGET_DIR)" "$(FRESCO_TOOLS)/bin/trunk" build --release --offline --locked --dist "$(STAGING)"
 	@node .ci/bundle.mjs "$(STAGING)" dist "$(CACHE)"
 
 static: bundle
@@ -94,6 +96,7 @@ goldens:
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check -r tests/reference/requirements.txt
 	$(say) 'writing tests/goldens'
 	@.venv/bin/python tests/reference/goldens.py
+	@.venv/bin/python tests/reference/embedded.py
 
 setup-build:
 	@.ci/setup.sh build

@@ -4,5 +4,6 @@
 mod model;
 mod palette;
 mod prompts;
+mod reference;
 mod scorer;
 mod starts;

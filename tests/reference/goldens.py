@@ -47,7 +47,7 @@ def write_tokens(out, pipes, vocab, merges):
 
 def write_manifest(out):
     files = {p.relative_to(out).as_posix(): sha256(p) for p in sorted(out.rglob("*"))
-             if p.is_file() and p.name != "manifest.json"}
+             if p.is_file() and p.name != "manifest.json" and not p.name.startswith("embedded.")}
     versions = {m.__name__: m.__version__.split("+")[0] for m in (torch, diffusers, transformers, numpy)}
     save_json(out / "manifest.json", {"versions": versions, "files": files}, indent=1)
 
