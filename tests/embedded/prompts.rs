@@ -85,21 +85,14 @@ fn scorer_reads_drawings() {
     score.assert_at_least([98; 4]);
 }
 
+/// Also that guidance is worth its second half of the batch.
 #[test]
 fn prompts_are_followed() {
     let prompts = prompts();
     assert_eq!(prompts.len(), 200);
-    let score = score(&prompts, None);
-    println!("held-out prompts: {score:?}");
-    score.assert_at_least([95, 90, 85, 85]);
-}
-
-/// Guidance has to be worth its second half of the batch.
-#[test]
-fn guidance_helps() {
-    let some = &prompts()[..60];
-    let (with, without) = (score(some, None), score(some, Some(1.0)));
-    println!("guidance: {with:?}, none: {without:?}");
+    let (with, without) = (score(&prompts, None), score(&prompts, Some(1.0)));
+    println!("held-out prompts: {with:?}; without guidance: {without:?}");
+    with.assert_at_least([95, 90, 85, 85]);
     assert!(with.sum() > without.sum(), "with guidance {with:?}, without {without:?}");
 }
 
