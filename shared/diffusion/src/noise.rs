@@ -75,7 +75,7 @@ impl Generator {
         for block in values.as_chunks_mut::<BLOCK>().0 {
             box_muller(block);
         }
-        if n % BLOCK != 0 {
+        if !n.is_multiple_of(BLOCK) {
             // The last 16 places are drawn anew, over the tail of the block before.
             let mut last: [f32; BLOCK] = std::array::from_fn(|_| self.uniform());
             box_muller(&mut last);

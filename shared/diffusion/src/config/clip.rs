@@ -62,7 +62,7 @@ impl ClipConfig {
         count(file, "num_hidden_layers", self.num_hidden_layers, 256)?;
         count(file, "num_attention_heads", self.num_attention_heads, 1 << 10)?;
         count(file, "max_position_embeddings", self.max_position_embeddings, 1 << 12)?;
-        if self.hidden_size % self.num_attention_heads != 0 {
+        if !self.hidden_size.is_multiple_of(self.num_attention_heads) {
             return Err(LoadError::bad(file, "hidden_size is no multiple of num_attention_heads"));
         }
         Ok(())

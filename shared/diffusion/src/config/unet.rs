@@ -185,7 +185,7 @@ impl UNetConfig {
         count(file, "attention_head_dim", self.heads(level), 1 << 10)?;
         count(file, "cross_attention_dim", self.cross_attention_dim.of(level), 1 << 14)?;
         count(file, "transformer_layers_per_block", self.transformer_layers_per_block.of(level), 64)?;
-        if channels % self.norm_num_groups != 0 || channels % self.heads(level) != 0 {
+        if !channels.is_multiple_of(self.norm_num_groups) || !channels.is_multiple_of(self.heads(level)) {
             let message = format!("block_out_channels {channels} does not divide into its groups and heads");
             return Err(LoadError::bad(file, message));
         }

@@ -102,7 +102,7 @@ impl VaeConfig {
         count(file, "norm_num_groups", self.norm_num_groups, 1 << 12)?;
         for channels in &self.block_out_channels {
             count(file, "block_out_channels", *channels, 1 << 14)?;
-            if channels % self.norm_num_groups != 0 {
+            if !channels.is_multiple_of(self.norm_num_groups) {
                 return Err(LoadError::bad(
                     file,
                     format!("block_out_channels {channels} is no multiple of norm_num_groups"),
