@@ -51,7 +51,7 @@ async fn what_is_left_out_is_filled_in_and_repeats_the_picture() {
     let first = daemon.submit(json!({"prompt": "a tent"})).await;
     let first = daemon.wait_for(&first.id, JobStatus::Completed).await.result.expect("a result");
     let model = &first.parameters;
-    assert_eq!((model.width, model.steps, model.model.0.as_str()), (64, 8, "fresco-tiny"));
+    assert_eq!((model.width, model.steps, model.model.0.as_str()), (128, 8, "fresco-tiny"));
     let again = daemon.submit(serde_json::to_value(&first.parameters).expect("JSON")).await;
     let again = daemon.wait_for(&again.id, JobStatus::Completed).await.result.expect("a result");
     assert_eq!(again.images, first.images);

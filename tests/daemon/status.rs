@@ -51,5 +51,5 @@ async fn the_catalogue_starts_with_the_embedded_model() {
     let daemon = Daemon::start().await;
     let models: Vec<ModelInfo> = daemon.get(routes::MODELS).await.json().await.expect("a list");
     let tiny = models.first().expect("a model");
-    assert_eq!((tiny.id.0.as_str(), tiny.demo, tiny.latent_factor, tiny.default_side), ("fresco-tiny", true, 4, 64));
+    assert_eq!((tiny.id.0.as_str(), tiny.demo, tiny.latent_factor, tiny.default_side), ("fresco-tiny", true, 8, 128));
 }

@@ -36,20 +36,20 @@ fn size(png: &[u8]) -> (u32, u32) {
 fn a_picture_its_latents_and_a_line_about_them() {
     let place = folder("generate");
     let (file, latents) = (place.join("tent.png"), place.join("tent.safetensors"));
-    let more = ["--width", "64", "--height", "32", "--json", "--out", path(&file), "--dump-latents", path(&latents)];
+    let more = ["--width", "128", "--height", "64", "--json", "--out", path(&file), "--dump-latents", path(&latents)];
     let output = generate(&more);
     assert!(output.stderr.is_empty(), "{}", text(&output.stderr));
     let line: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert_eq!(text(&output.stdout).lines().count(), 1);
     assert_eq!(
         (&line["seed"], &line["parameters"]["height"], &line["parameters"]["model"]),
-        (&1.into(), &32.into(), &"fresco-tiny".into())
+        (&1.into(), &64.into(), &"fresco-tiny".into())
     );
     assert_eq!(line["file"], path(&file));
     assert!(
         line["timeTaken"].as_u64() > Some(0) && line["device"].as_str().is_some_and(|name| name.starts_with("cpu"))
     );
-    assert_eq!(size(&fs::read(&file).expect("the picture")), (64, 32));
+    assert_eq!(size(&fs::read(&file).expect("the picture")), (128, 64));
 
     let dump = fs::read(&latents).expect("the latents");
     let tensors = SafeTensors::deserialize(&dump).expect("safetensors");
@@ -66,7 +66,7 @@ fn a_picture_on_stdout_is_the_same_picture() {
     let file = folder("stdout").join("tent.png");
     generate(&["--out", path(&file)]);
     let piped = generate(&["--out", "-"]).stdout;
-    assert_eq!(size(&piped), (64, 64));
+    assert_eq!(size(&piped), (128, 128));
     assert!(piped == fs::read(&file).expect("the picture"), "the same seed gives the same file");
 }
 

@@ -1,4 +1,7 @@
-"""Writes the trained parts as a diffusers folder in half precision, with model card and SHA256SUMS."""
+"""Writes the trained parts as a diffusers folder in half precision, with model card and SHA256SUMS.
+
+Other files of the folder (`fresco.json`, the catalogue entry) stay as they are and are summed too.
+"""
 
 import hashlib
 import shutil
@@ -44,8 +47,6 @@ def main():
     a = arguments(__doc__, to="tiny-export", training="", scores="not measured")
     vae, tok, encoder, unet, step = trained(a.work)
     folder = Path(a.to)
-    if (folder / "model_index.json").exists():
-        shutil.rmtree(folder)
     pipe = StableDiffusionPipeline(
         vae, encoder, tok, unet, stage.scheduler(), None, None, requires_safety_checker=False
     )
