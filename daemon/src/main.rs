@@ -6,7 +6,12 @@ use std::{io::IsTerminal, panic, process::ExitCode, time::Duration};
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        // Help and version are no mistakes.
+        Err(error) if !error.use_stderr() => error.exit(),
+        Err(error) => return cli::Problem::from(error).report(),
+    };
     log(cli.log_level());
     quiet_panics();
     let runtime = match tokio::runtime::Runtime::new() {

@@ -56,7 +56,21 @@ fn inpainting_changes_only_the_mask() {
             let (x, y) = (i as u32 % side, i as u32 / side);
             assert!(mask.at(x, y) || new == old, "seed {seed}: pixel {x},{y} changed outside the mask");
         }
-        changed += usize::from(painted != picture);
+        // The red house on the left stays; what is read on the masked third alone is the new tent.
+        let third = right_third(&painted);
+        changed += usize::from(read(&third).colour == Some("blue"));
     }
-    assert_eq!(changed, SEEDS as usize, "inside the mask every picture changes");
+    println!("a blue tent in the mask: {changed} of {SEEDS}");
+    assert!(changed * 10 >= SEEDS as usize * 9, "the mask shows a blue tent in {changed} of {SEEDS}");
+}
+
+/// The picture with everything but its right third under the sky's and the ground's colours.
+fn right_third(picture: &Picture) -> Picture {
+    let (width, kept) = (picture.width as usize, picture.width as usize * 2 / 3);
+    let mut rgb = picture.rgb.clone();
+    for row in rgb.chunks_exact_mut(width * 3) {
+        let edge: [u8; 3] = [row[kept * 3], row[kept * 3 + 1], row[kept * 3 + 2]];
+        row[..kept * 3].as_chunks_mut::<3>().0.fill(edge);
+    }
+    Picture { rgb, ..*picture }
 }

@@ -58,6 +58,21 @@ fn damaged() -> Vec<Case> {
         vec!["scheduler/scheduler_config.json", "use_karras_sigmas"],
     ));
     cases.push((
+        "another interpolation",
+        text(
+            "scheduler/scheduler_config.json",
+            "\"interpolation_type\": \"linear\"",
+            "\"interpolation_type\": \"log_linear\"",
+        ),
+        vec!["scheduler/scheduler_config.json", "interpolation_type"],
+    ));
+    cases.push((
+        "a tokenizer that does not fit",
+        text("text_encoder/config.json", "\"vocab_size\": 770", "\"vocab_size\": 700"),
+        vec!["tokenizer/vocab.json", "769", "700"],
+    ));
+    cases.push(("whole numbers for weights", of_integers(), vec![UNET, "I32", "not supported"]));
+    cases.push((
         "another family",
         text("model_index.json", "StableDiffusionPipeline", "FluxPipeline"),
         vec!["model_index.json", "FluxPipeline"],
@@ -85,5 +100,14 @@ fn renamed(from: &str, to: &str) -> Memory {
     changed(UNET, |bytes| {
         let at = bytes.windows(from.len()).position(|window| window == from.as_bytes()).expect("the tensor is there");
         bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
+    })
+}
+
+/// A tensor whose type is no floating point.
+fn of_integers() -> Memory {
+    changed(UNET, |bytes| {
+        let (from, to) = (b"\"dtype\":\"F32\"", b"\"dtype\":\"I32\"");
+        let at = bytes.windows(from.len()).position(|window| window == from).expect("the header has a type");
+        bytes[at..at + to.len()].copy_from_slice(to);
     })
 }

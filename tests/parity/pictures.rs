@@ -52,6 +52,7 @@ pub async fn whole(on: &Device) {
             assert!(error <= RUN, "{what}: latents are off by {error:.1e}");
             assert_eq!((output.picture.width, output.picture.height), (run.width, run.height), "{what}");
             let expected = model.picture.bytes(&format!("{name}.image"));
+            assert_eq!(output.picture.rgb.len(), expected.len());
             let worst = output.picture.rgb.iter().zip(expected).map(|(a, b)| a.abs_diff(*b)).max();
             assert!(worst <= Some(1), "{what}: a pixel is off by {worst:?}");
         }

@@ -42,6 +42,7 @@ pub async fn image_to_image(on: &Device) {
         let error = relative_error(&output.latents.values, &model.transform.values("img2img.final_latents"));
         assert!(error <= RUN, "{}: latents are off by {error:.1e}", model.name);
         let expected = model.transform.bytes("img2img.image");
+        assert_eq!(output.picture.rgb.len(), expected.len());
         let worst = output.picture.rgb.iter().zip(expected).map(|(a, b)| a.abs_diff(*b)).max();
         assert!(worst <= Some(1), "{}: a pixel is off by {worst:?}", model.name);
     }
@@ -56,6 +57,7 @@ pub async fn inpainting(on: &Device) {
         let error = relative_error(&output.latents.values, &model.transform.values("inpaint.final_latents"));
         assert!(error <= RUN, "{}: latents are off by {error:.1e}", model.name);
         let expected = model.transform.bytes("inpaint.image");
+        assert_eq!(output.picture.rgb.len(), expected.len());
         for (i, (pixel, reference)) in output.picture.rgb.chunks_exact(3).zip(expected.chunks_exact(3)).enumerate() {
             let (x, y) = (i as u32 % picture.width, i as u32 / picture.width);
             if mask.at(x, y) {

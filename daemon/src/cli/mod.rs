@@ -98,6 +98,15 @@ impl Problem {
     }
 }
 
+impl From<clap::Error> for Problem {
+    fn from(error: clap::Error) -> Self {
+        let text = error.render().to_string();
+        // What follows is the usage, which `--help` shows.
+        let said = text.split("\n\nUsage:").next().unwrap_or_default();
+        Self::usage(said.trim_start_matches("error:").trim())
+    }
+}
+
 impl From<ApiError> for Problem {
     fn from(error: ApiError) -> Self {
         match error.field {

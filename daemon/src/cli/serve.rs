@@ -6,7 +6,8 @@ use crate::{
     engine::DeviceChoice,
 };
 use clap::Args;
-use std::{future::Future, io, net::SocketAddr, path::PathBuf};
+use fresco_api::{Health, routes};
+use std::{future::Future, io, net::SocketAddr, path::PathBuf, time::Duration};
 use tokio::net::TcpListener;
 
 /// Serve the page and the job interface.
@@ -37,7 +38,15 @@ pub(super) struct Serve {
 
 impl Serve {
     pub(super) async fn run(self, home: PathBuf) -> Result<(), Problem> {
-        let listener = self.bind().await?;
+        let listener = match self.bind().await {
+            Ok(listener) => listener,
+            // A second `make run` is no mistake.
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && self.is_fresco().await => {
+                say(format_args!("Fresco is already running at {}", self.local_url()));
+                return Ok(());
+            }
+            Err(error) => return Err(self.cannot_listen(&error)),
+        };
         let address = listener.local_addr().map_err(|error| Problem::failed(error.to_string()))?;
         let url = url(address);
         say(format_args!("Fresco is at {url}"));
@@ -58,15 +67,32 @@ impl Serve {
         crate::run(config, listener, stop).await.map_err(|error| Problem::failed(error.to_string()))
     }
 
-    async fn bind(&self) -> Result<TcpListener, Problem> {
+    async fn bind(&self) -> io::Result<TcpListener> {
+        TcpListener::bind((self.host.trim_matches(['[', ']']), self.port)).await
+    }
+
+    fn cannot_listen(&self, error: &io::Error) -> Problem {
         let (host, port) = (self.host.as_str(), self.port);
-        TcpListener::bind((host.trim_matches(['[', ']']), port)).await.map_err(|error| {
-            Problem::failed(match error.kind() {
-                io::ErrorKind::AddrInUse => format!("port {port} on {host} is in use; choose another with --port"),
-                io::ErrorKind::PermissionDenied => format!("port {port} may not be used; choose another with --port"),
-                _ => format!("cannot listen on {host}, port {port}: {error}"),
-            })
+        Problem::failed(match error.kind() {
+            io::ErrorKind::AddrInUse => format!("port {port} on {host} is in use; choose another with --port"),
+            io::ErrorKind::PermissionDenied => format!("port {port} may not be used; choose another with --port"),
+            _ => format!("cannot listen on {host}, port {port}: {error}"),
         })
+    }
+
+    fn local_url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// Whether the program on this port answers as a daemon of ours does.
+    async fn is_fresco(&self) -> bool {
+        let Ok(client) = reqwest::Client::builder().timeout(Duration::from_secs(2)).no_proxy().build() else {
+            return false;
+        };
+        let Ok(answer) = client.get(format!("{}{}", self.local_url(), routes::HEALTH)).send().await else {
+            return false;
+        };
+        answer.json::<Health>().await.is_ok_and(|health| health.status == "ok")
     }
 }
 

@@ -3,7 +3,7 @@
 use super::thread::sentence;
 use fresco_diffusion::{
     Candidate, DeviceKind,
-    device::{candidates, cpu, probe},
+    device::{KINDS, candidates, probe},
 };
 use std::{
     fmt,
@@ -61,8 +61,6 @@ pub enum Finding {
     Chosen,
     /// A better one was chosen before it was tried.
     NotNeeded,
-    /// Another kind was asked for.
-    NotAsked,
     /// It is emulated on the processor, and slower than the processor's own code.
     Software,
     /// It does not compute, or computes wrongly.
@@ -74,7 +72,6 @@ impl fmt::Display for Finding {
         match self {
             Finding::Chosen => f.write_str("chosen: it passed the test computation"),
             Finding::NotNeeded => f.write_str("not needed: a better one works"),
-            Finding::NotAsked => f.write_str("not asked for"),
             Finding::Software => f.write_str("refused: emulated on the processor; ask for it by --device"),
             Finding::Failed(reason) => write!(f, "refused: {reason}"),
         }
@@ -99,11 +96,16 @@ impl Verdict {
 
 /// Looks at every device, best first, and tries them until one works. Takes seconds on a GPU.
 pub fn choose(wanted: DeviceChoice) -> Vec<Verdict> {
-    // A driver that breaks while it is asked must not hide the processor.
-    let found = catch_unwind(candidates).unwrap_or_else(|panic| {
-        tracing::warn!("GPUs cannot be listed: {}", sentence(&*panic));
-        vec![cpu()]
+    // Only what was asked for is opened, and a driver that breaks while it is asked hides no other.
+    let kinds =
+        KINDS.iter().copied().filter(|kind| wanted == DeviceChoice::Auto || wanted == DeviceChoice::Only(*kind));
+    let found = kinds.flat_map(|kind| {
+        catch_unwind(|| candidates(kind)).unwrap_or_else(|panic| {
+            tracing::warn!("{} devices cannot be listed: {}", kind.name(), sentence(&*panic));
+            Vec::new()
+        })
     });
+    let found = found.collect();
     judge(wanted, found, |candidate| {
         // A driver that cannot be opened makes Burn panic.
         catch_unwind(AssertUnwindSafe(|| futures_executor::block_on(probe(&candidate.device))))
@@ -118,7 +120,6 @@ fn judge(
 ) -> Vec<Verdict> {
     let mut chosen = false;
     let mut finding = |candidate: &Candidate| match wanted {
-        DeviceChoice::Only(kind) if kind != candidate.kind => Finding::NotAsked,
         _ if chosen => Finding::NotNeeded,
         DeviceChoice::Auto if candidate.software => Finding::Software,
         _ => match probe(candidate) {
@@ -149,6 +150,7 @@ pub fn regret(wanted: DeviceChoice, verdicts: &[Verdict]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use fresco_diffusion::device::cpu;
 
     /// A GPU, an emulated one and the processor, of which those in `broken` fail the probe.
     fn findings(wanted: DeviceChoice, broken: &[&str]) -> Vec<Finding> {
@@ -167,15 +169,22 @@ mod tests {
 
     #[test]
     fn the_best_that_works_is_chosen_and_emulation_is_not() {
-        use Finding::{Chosen, Failed, NotAsked, NotNeeded, Software};
+        use Finding::{Chosen, Failed, NotNeeded, Software};
         let failed = || Failed("wrong numbers".to_owned());
         let auto = DeviceChoice::Auto;
         assert_eq!(findings(auto, &[]), [Chosen, NotNeeded, NotNeeded]);
         assert_eq!(findings(auto, &["gpu"]), [failed(), Software, Chosen]);
         assert_eq!(findings(auto, &["gpu", "cpu"]), [failed(), Software, failed()]);
+        // Asked for by name, emulation is taken.
         let vulkan = DeviceChoice::Only(DeviceKind::Vulkan);
-        assert_eq!(findings(vulkan, &[]), [NotAsked, Chosen, NotAsked]);
-        assert_eq!(findings(DeviceChoice::Only(DeviceKind::Metal), &[]), [NotAsked, NotAsked, NotAsked]);
+        assert_eq!(findings(vulkan, &["gpu"]), [failed(), Chosen, NotNeeded]);
+    }
+
+    #[test]
+    fn only_the_kind_that_was_asked_for_is_opened() {
+        let verdicts = choose(DeviceChoice::Only(DeviceKind::Cpu));
+        assert_eq!(verdicts.iter().map(|verdict| verdict.candidate.kind).collect::<Vec<_>>(), [DeviceKind::Cpu]);
+        assert_eq!(verdicts[0].finding, Finding::Chosen);
     }
 
     #[test]

@@ -103,8 +103,19 @@ impl<B: Bench, F: Fn() -> B> Attendant<B, F> {
 
     fn make(&mut self, params: &Params, progress: Progress) -> Result<Made, EngineError> {
         let device = self.open()?;
-        let output = self.guarded(|bench| bench.run(params, progress))??;
-        Ok(Made { output, device })
+        let output = self.guarded(|bench| bench.run(params, progress))?;
+        // A device that was lost says so by an error too; the next job opens it anew.
+        if matches!(&output, Err(EngineError::Failed(error)) if error.code == ErrorCode::Device) {
+            self.throw_away();
+        }
+        Ok(Made { output: output?, device })
+    }
+
+    fn throw_away(&mut self) {
+        let bench = self.bench.take();
+        // A broken device may panic once more when its tensors are freed.
+        _ = catch_unwind(AssertUnwindSafe(|| drop(bench)));
+        *self.name() = None;
     }
 
     /// The device's name, opened if it is not.
@@ -125,10 +136,7 @@ impl<B: Bench, F: Fn() -> B> Attendant<B, F> {
             work(bench)
         }));
         ran.map_err(|panic| {
-            let bench = self.bench.take();
-            // A broken device may panic once more when its tensors are freed.
-            _ = catch_unwind(AssertUnwindSafe(|| drop(bench)));
-            *self.name() = None;
+            self.throw_away();
             let reason = sentence(&*panic);
             tracing::error!("the engine panicked and is started again: {reason}");
             ApiError::new(ErrorCode::Device, format!("The device failed: {reason}"))

@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use std::time::Duration;
 
 /// The largest body that is read.
-const MAX_BYTES: usize = 32 << 20;
+const MAX_BYTES: usize = 1 << 20;
 /// A larger body is read on and thrown away up to here, so that the client sees the answer and not a
 /// broken connection.
 const MAX_DRAINED: usize = 1 << 30;
@@ -101,16 +101,26 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
 
 /// What is wrong with a body; `field` is `.` when it is the whole.
 fn refusal(field: &str, error: &serde_json::Error) -> ApiError {
+    // Both may repeat what the client sent, however long.
+    let field = &shortened(field, 60);
     let text = error.to_string();
     if !error.is_data() {
         let refused = ApiError::new(ErrorCode::InvalidJson, format!("The body is not JSON: {text}"));
         return if field == "." { refused } else { refused.at(field) };
     }
     // Where in the body it stands helps nobody who is told the field.
-    let reason = text.rsplit_once(" at line ").map_or(text.as_str(), |(reason, _)| reason);
-    match field {
+    let reason = shortened(text.rsplit_once(" at line ").map_or(text.as_str(), |(reason, _)| reason), 200);
+    match field.as_str() {
         "." => ApiError::new(ErrorCode::InvalidJson, format!("The body is not a request: {reason}")),
         _ => ApiError::field(field, format!("{field} cannot be used: {reason}")),
+    }
+}
+
+/// At most so many characters of a text.
+fn shortened(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
     }
 }
 
@@ -118,6 +128,20 @@ fn refusal(field: &str, error: &serde_json::Error) -> ApiError {
 mod tests {
     use super::*;
     use fresco_api::ImageRequest;
+
+    #[test]
+    fn an_answer_does_not_repeat_a_long_body() {
+        let long = "x".repeat(500_000);
+        for json in [
+            format!(r#"{{"prompt":"x","{long}":1}}"#),
+            format!(r#"{{"prompt":"x","sampler":"{long}"}}"#),
+            format!(r#"{{"prompt":"x","width":"{long}"}}"#),
+        ] {
+            let error = parse::<ImageRequest>(json.as_bytes()).expect_err("is refused");
+            let said = error.message.len() + error.field.map_or(0, |field| field.len());
+            assert!(said < 1_000, "{said} bytes");
+        }
+    }
 
     fn refused(json: &str) -> (ErrorCode, Option<String>) {
         let error = parse::<ImageRequest>(json.as_bytes()).expect_err(json);

@@ -76,6 +76,7 @@ pub(super) fn open(path: &Path, id: ModelId) -> Result<Model, ApiError> {
         Some(info) => ModelInfo { id, bytes: facts.bytes, latent_factor: facts.latent_factor, ..info },
         None => derived_info(id, &facts),
     };
+    info.check().map_err(|reason| LoadError::Bad { file: INFO.to_owned(), reason })?;
     Ok(Model { info, files })
 }
 

@@ -1,5 +1,6 @@
 //! Models as the catalogue lists them.
 
+use crate::limits;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -46,4 +47,27 @@ pub struct ModelInfo {
     pub default_guidance: f32,
     /// All of its files, in bytes.
     pub bytes: u64,
+}
+
+impl ModelInfo {
+    /// Whether the numbers can be used: an entry may come from a file of anybody's.
+    ///
+    /// # Errors
+    /// The field at fault, in its wire spelling, and why.
+    pub fn check(&self) -> Result<(), String> {
+        let sides = self.min_side >= 1 && self.min_side <= self.default_side && self.default_side <= self.max_side;
+        if !sides || self.max_side > limits::MAX_SIDE {
+            return Err(format!("minSide, defaultSide and maxSide must rise and lie in 1 to {}", limits::MAX_SIDE));
+        }
+        if self.latent_factor == 0 || !self.default_side.is_multiple_of(self.latent_factor) {
+            return Err("defaultSide must be a multiple of latentFactor".to_owned());
+        }
+        if !(limits::MIN_STEPS..=limits::MAX_STEPS).contains(&self.default_steps) {
+            return Err(format!("defaultSteps must be {} to {}", limits::MIN_STEPS, limits::MAX_STEPS));
+        }
+        if !(0.0..=limits::MAX_GUIDANCE).contains(&self.default_guidance) {
+            return Err(format!("defaultGuidance must be 0 to {}", limits::MAX_GUIDANCE));
+        }
+        Ok(())
+    }
 }

@@ -44,20 +44,33 @@ pub struct Candidate {
     pub device: Device,
 }
 
-/// Every device of this build on this machine, best first, the processor last.
-///
-/// Opens each GPU to learn its name, which takes a moment.
-pub fn candidates() -> Vec<Candidate> {
-    let mut found = Vec::new();
+/// The kinds that this build knows, best first, the processor last.
+pub const KINDS: &[DeviceKind] = &[
     #[cfg(feature = "cuda")]
-    found.extend(gpus(DeviceKind::Cuda, burn::tensor::DeviceType::Cuda));
+    DeviceKind::Cuda,
     #[cfg(feature = "metal")]
-    found.extend(gpus(DeviceKind::Metal, burn::tensor::DeviceType::Metal));
+    DeviceKind::Metal,
     #[cfg(feature = "vulkan")]
-    found.extend(gpus(DeviceKind::Vulkan, burn::tensor::DeviceType::Vulkan));
+    DeviceKind::Vulkan,
     #[cfg(feature = "flex")]
-    found.push(cpu());
-    found
+    DeviceKind::Cpu,
+];
+
+/// Every device of a kind on this machine; none of a kind that this build does not know.
+///
+/// Opens each GPU to learn its name, which takes a moment and panics where a driver is broken.
+pub fn candidates(kind: DeviceKind) -> Vec<Candidate> {
+    match kind {
+        #[cfg(feature = "cuda")]
+        DeviceKind::Cuda => gpus(kind, burn::tensor::DeviceType::Cuda),
+        #[cfg(feature = "metal")]
+        DeviceKind::Metal => gpus(kind, burn::tensor::DeviceType::Metal),
+        #[cfg(feature = "vulkan")]
+        DeviceKind::Vulkan => gpus(kind, burn::tensor::DeviceType::Vulkan),
+        #[cfg(feature = "flex")]
+        DeviceKind::Cpu => vec![cpu()],
+        _ => Vec::new(),
+    }
 }
 
 /// The processor.

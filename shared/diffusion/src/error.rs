@@ -87,7 +87,9 @@ impl From<RunError> for ApiError {
     fn from(error: RunError) -> Self {
         match error {
             RunError::Request(inner) => inner,
-            other => ApiError::new(ErrorCode::Device, other.to_string()),
+            RunError::Cancelled | RunError::Device(_) => ApiError::new(ErrorCode::Device, error.to_string()),
+            // Another device would compute the same.
+            RunError::NotFinite(_) => ApiError::new(ErrorCode::BadModel, error.to_string()).at("model"),
         }
     }
 }

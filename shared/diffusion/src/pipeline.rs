@@ -82,6 +82,7 @@ impl Pipeline {
         let files = Files::find(source).await?;
         let facts = facts(source, &configs, &files).await?;
         let tokenizer = Tokenizer::load(source, "tokenizer").await?;
+        tokenizer.check_fits(configs.text.vocab_size)?;
         let progress = &mut Progress { loaded: 0, total: facts.bytes };
         let Configs { text, unet, vae, schedule } = configs;
         let mut weights = Weights::open(source, &files.text, device, observer, progress).await?;
@@ -219,6 +220,6 @@ async fn facts(source: &impl Source, configs: &Configs, files: &Files) -> Result
         bytes += source.len(file).await?.ok_or_else(|| LoadError::bad(file, "the file is missing"))?;
     }
     let latent_factor = configs.vae.factor();
-    let native_side = latent_factor * configs.unet.sample_size.unwrap_or(64) as u32;
+    let native_side = latent_factor * configs.unet.native_side() as u32;
     Ok(Facts { latent_factor, native_side, bytes })
 }

@@ -78,9 +78,6 @@ pub struct UNetConfig {
     /// Transformer blocks of each level.
     #[serde(default = "one")]
     pub transformer_layers_per_block: PerBlock,
-    /// Linear layers instead of 1x1 convolutions around the transformers.
-    #[serde(default)]
-    pub use_linear_projection: bool,
     /// Groups of the group norms.
     #[serde(default = "thirty_two")]
     pub norm_num_groups: usize,
@@ -95,7 +92,7 @@ pub struct UNetConfig {
     pub freq_shift: f64,
     /// Latent rows and columns the model was trained for.
     #[serde(default)]
-    pub sample_size: Option<usize>,
+    pub sample_size: Option<PerBlock>,
     /// Everything else.
     #[serde(flatten)]
     others: serde_json::Map<String, Value>,
@@ -155,6 +152,15 @@ impl UNetConfig {
         self.num_attention_heads.as_ref().unwrap_or(&self.attention_head_dim).of(level)
     }
 
+    /// The longer side of the latents that the model was trained for.
+    pub fn native_side(&self) -> usize {
+        match &self.sample_size {
+            None => 64,
+            Some(PerBlock::All(side)) => *side,
+            Some(PerBlock::Each(sides)) => sides.iter().copied().max().unwrap_or_default(),
+        }
+    }
+
     /// # Errors
     /// A size that is zero or does not divide, or a variant that is not built.
     pub fn check(&self, file: &str) -> Result<(), LoadError> {
@@ -172,6 +178,7 @@ impl UNetConfig {
         let ways =
             self.down_block_types.iter().all(|k| k.goes_down()) && !self.up_block_types.iter().any(|k| k.goes_down());
         only(file, "every down block in down_block_types", &ways, &true)?;
+        count(file, "sample_size", self.native_side(), 1 << 12)?;
         count(file, "in_channels", self.in_channels, 64)?;
         count(file, "out_channels", self.out_channels, 64)?;
         count(file, "norm_num_groups", self.norm_num_groups, 1 << 12)?;

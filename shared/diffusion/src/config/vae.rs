@@ -39,6 +39,12 @@ pub struct VaeConfig {
     /// Picture channels out.
     #[serde(default = "three")]
     pub out_channels: usize,
+    /// A mean of latents a channel; not built.
+    #[serde(default)]
+    pub latents_mean: Option<Vec<f32>>,
+    /// A deviation of latents a channel; not built.
+    #[serde(default)]
+    pub latents_std: Option<Vec<f32>>,
     /// The activation.
     #[serde(default = "silu")]
     pub act_fn: String,
@@ -88,6 +94,8 @@ impl VaeConfig {
     /// A size that is zero or does not divide, or a variant that is not built.
     pub fn check(&self, file: &str) -> Result<(), LoadError> {
         only(file, "act_fn", &self.act_fn.as_str(), &"silu")?;
+        only(file, "latents_mean", &self.latents_mean, &None)?;
+        only(file, "latents_std", &self.latents_std, &None)?;
         only(file, "in_channels", &self.in_channels, &3)?;
         only(file, "out_channels", &self.out_channels, &3)?;
         for kind in &self.down_block_types {

@@ -72,6 +72,14 @@ pub struct ScheduleConfig {
     pub use_beta_sigmas: bool,
     /// The sigma behind the last step: `zero` is built.
     pub final_sigmas_type: String,
+    /// How sigmas lie between training timesteps: `linear` is built.
+    pub interpolation_type: String,
+    /// Whether timesteps are those of the training: `discrete` is built.
+    pub timestep_type: String,
+    /// Another least sigma; not built.
+    pub sigma_min: Option<f64>,
+    /// Another largest sigma; not built.
+    pub sigma_max: Option<f64>,
 }
 
 impl Default for ScheduleConfig {
@@ -90,6 +98,10 @@ impl Default for ScheduleConfig {
             use_exponential_sigmas: false,
             use_beta_sigmas: false,
             final_sigmas_type: "zero".to_owned(),
+            interpolation_type: "linear".to_owned(),
+            timestep_type: "discrete".to_owned(),
+            sigma_min: None,
+            sigma_max: None,
         }
     }
 }
@@ -105,12 +117,19 @@ impl ScheduleConfig {
             ("use_exponential_sigmas", self.use_exponential_sigmas),
             ("use_beta_sigmas", self.use_beta_sigmas),
             ("final_sigmas_type", self.final_sigmas_type != "zero"),
+            ("interpolation_type", self.interpolation_type != "linear"),
+            ("timestep_type", self.timestep_type != "discrete"),
+            ("sigma_min", self.sigma_min.is_some()),
+            ("sigma_max", self.sigma_max.is_some()),
         ];
         if let Some((what, _)) = not_built.iter().find(|(_, asked)| *asked) {
             return Err(LoadError::unsupported(FILE, what));
         }
         if !(2..=100_000).contains(&self.num_train_timesteps) {
             return Err(LoadError::bad(FILE, "num_train_timesteps must be 2 to 100000"));
+        }
+        if self.steps_offset >= self.num_train_timesteps {
+            return Err(LoadError::bad(FILE, "steps_offset must be below num_train_timesteps"));
         }
         let increasing = 0.0 < self.beta_start && self.beta_start <= self.beta_end && self.beta_end < 1.0;
         if !increasing {

@@ -20,16 +20,19 @@ const END: &str = "</w>";
 
 /// Text to token ids.
 pub struct Tokenizer {
-    vocabulary: HashMap<String, u32>,
-    /// The rank of a pair of symbols; lower merges first.
-    merges: HashMap<(String, String), usize>,
-    /// Tokens that are recognised in raw text, with their ids.
+    /// The file that errors name.
+    file: String,
+    /// The ids of every byte, inside a piece and at its end.
+    bytes: [[u32; 2]; 256],
+    /// Two symbols that merge: their rank, lower first, and what they become.
+    merges: HashMap<(u32, u32), (usize, u32)>,
+    /// Tokens that are recognised in raw text, with their ids; the longest first.
     special: Vec<(String, u32)>,
     pattern: Regex,
     start: u32,
     end: u32,
     pad: u32,
-    unknown: u32,
+    largest: u32,
 }
 
 impl Tokenizer {
@@ -43,17 +46,37 @@ impl Tokenizer {
             let id = vocabulary.get(token).copied();
             id.ok_or_else(|| LoadError::bad(&file, format!("the {role} token {token:?} is not in the vocabulary")))
         };
-        let start = id("start", &roles.bos)?;
-        let end = id("end", &roles.eos)?;
-        let pad = id("padding", &roles.pad)?;
-        let unknown = id("unknown", &roles.unk)?;
+        let (start, end) = (id("start", &roles.bos)?, id("end", &roles.eos)?);
+        let (pad, unknown) = (id("padding", &roles.pad)?, id("unknown", &roles.unk)?);
         let mut special: Vec<_> =
             special.into_iter().filter_map(|s| vocabulary.get(&s).map(|id| (s.clone(), *id))).collect();
         // The longest first, so that a token is not taken for its own beginning.
         special.sort_by_key(|(token, _)| std::cmp::Reverse(token.len()));
         let pattern = Regex::new(PATTERN).map_err(|error| LoadError::bad(&file, error))?;
-        let merges = merges.into_iter().enumerate().map(|(rank, pair)| (pair, rank)).collect();
-        Ok(Self { vocabulary, merges, special, pattern, start, end, pad, unknown })
+        let byte = |byte: u8, ending: &str| {
+            vocabulary.get(&format!("{}{ending}", bytes::written(byte))).copied().unwrap_or(unknown)
+        };
+        let bytes = std::array::from_fn(|i| [byte(i as u8, ""), byte(i as u8, END)]);
+        let merge = |(rank, (left, right)): (usize, &(String, String))| {
+            let ids = (*vocabulary.get(left)?, *vocabulary.get(right)?);
+            Some((ids, (rank, *vocabulary.get(&format!("{left}{right}"))?)))
+        };
+        let merges = merges.iter().enumerate().filter_map(merge).collect();
+        let largest = vocabulary.values().copied().max().unwrap_or_default();
+        Ok(Self { bytes, merges, special, pattern, start, end, pad, largest, file })
+    }
+
+    /// # Errors
+    /// A token's id is beyond a text encoder's vocabulary.
+    pub fn check_fits(&self, vocabulary: usize) -> Result<(), LoadError> {
+        if (self.largest as usize) < vocabulary {
+            return Ok(());
+        }
+        let largest = self.largest;
+        Err(LoadError::bad(
+            &self.file,
+            format!("has the token id {largest}, the text encoder knows {vocabulary} tokens"),
+        ))
     }
 
     /// Ids of the text between start and end token, cut and padded to `length`.
@@ -87,39 +110,38 @@ impl Tokenizer {
     fn ordinary(&self, text: &str, ids: &mut Vec<u32>) {
         let clean: String = text.nfc().flat_map(char::to_lowercase).collect();
         for piece in self.pattern.find_iter(&clean) {
-            self.merge(piece.as_str(), ids);
+            ids.extend(self.merge(piece.as_str()));
         }
     }
 
-    /// The ids of one piece: bytes as characters, merged pair by pair, the lowest rank first.
-    fn merge(&self, piece: &str, ids: &mut Vec<u32>) {
-        let mut symbols: Vec<String> = piece.bytes().map(|byte| bytes::written(byte).to_string()).collect();
-        if let Some(last) = symbols.last_mut() {
-            last.push_str(END);
+    /// The ids of one piece: bytes merged pair by pair, the lowest rank first, every occurrence of a
+    /// pair at once. A round is linear, and there are no more rounds than different merges.
+    fn merge(&self, piece: &str) -> Vec<u32> {
+        let mut ids: Vec<u32> = piece.bytes().map(|byte| self.bytes[usize::from(byte)][0]).collect();
+        if let (Some(id), Some(byte)) = (ids.last_mut(), piece.bytes().last()) {
+            *id = self.bytes[usize::from(byte)][1];
         }
-        while let Some(pair) = self.lowest(&symbols) {
-            symbols = joined(symbols, &pair);
+        while let Some((pair, merged)) = self.lowest(&ids) {
+            ids = joined(&ids, pair, merged);
         }
-        ids.extend(symbols.iter().map(|symbol| self.vocabulary.get(symbol).copied().unwrap_or(self.unknown)));
+        ids
     }
 
-    /// The adjacent pair that merges first.
-    fn lowest(&self, symbols: &[String]) -> Option<(String, String)> {
-        let pairs = symbols.windows(2).map(|pair| (pair[0].clone(), pair[1].clone()));
-        let ranked = pairs.filter_map(|pair| self.merges.get(&pair).map(|rank| (*rank, pair)));
-        ranked.min_by_key(|(rank, _)| *rank).map(|(_, pair)| pair)
+    /// The adjacent pair that merges first, and what it becomes.
+    fn lowest(&self, ids: &[u32]) -> Option<((u32, u32), u32)> {
+        let pairs = ids.windows(2).map(|pair| (pair[0], pair[1]));
+        let ranked = pairs.filter_map(|pair| self.merges.get(&pair).map(|(rank, merged)| (*rank, (pair, *merged))));
+        ranked.min_by_key(|(rank, _)| *rank).map(|(_, merge)| merge)
     }
 }
 
 /// The symbols with every occurrence of the pair made one, from the left.
-fn joined(symbols: Vec<String>, pair: &(String, String)) -> Vec<String> {
-    let mut out: Vec<String> = Vec::with_capacity(symbols.len());
-    let mut rest = symbols.into_iter().peekable();
-    while let Some(symbol) = rest.next() {
-        match rest.next_if(|next| symbol == pair.0 && *next == pair.1) {
-            Some(next) => out.push(symbol + &next),
-            None => out.push(symbol),
-        }
+fn joined(ids: &[u32], pair: (u32, u32), merged: u32) -> Vec<u32> {
+    let mut out = Vec::with_capacity(ids.len());
+    let mut rest = ids.iter().copied().peekable();
+    while let Some(id) = rest.next() {
+        let meets = id == pair.0 && rest.next_if_eq(&pair.1).is_some();
+        out.push(if meets { merged } else { id });
     }
     out
 }

@@ -39,15 +39,15 @@ fn pairs(bytes: &[u8], convert: impl Fn([u8; 2]) -> f32) -> Vec<f32> {
 pub struct Entry {
     /// The file it is in.
     pub file: String,
-    /// How its values are stored.
-    pub float: Float,
+    /// How its values are stored; the type's name where it cannot be read.
+    pub float: Result<Float, String>,
     /// Its shape.
     pub shape: Vec<usize>,
     /// Its bytes in the file.
     pub range: Range<u64>,
 }
 
-/// The tensors of `file`. Tensors that are not floating point (position ids) are left out.
+/// The tensors of `file`, of whatever type.
 ///
 /// # Errors
 /// The file is missing or shorter than its header says, or the header is not of the format.
@@ -76,17 +76,16 @@ pub async fn read(source: &impl Source, file: &str) -> Result<Vec<(String, Entry
     let entry = |(name, info): (&String, &&safetensors::tensor::TensorInfo)| {
         let (begin, end) = info.data_offsets;
         let range = start + begin as u64..start + end as u64;
-        let entry = |float| Entry { file: file.to_owned(), float, shape: info.shape.clone(), range };
-        Some((name.clone(), entry(float(info.dtype)?)))
+        (name.clone(), Entry { file: file.to_owned(), float: float(info.dtype), shape: info.shape.clone(), range })
     };
-    Ok(tensors.iter().filter_map(entry).collect())
+    Ok(tensors.iter().map(entry).collect())
 }
 
-fn float(dtype: Dtype) -> Option<Float> {
+fn float(dtype: Dtype) -> Result<Float, String> {
     match dtype {
-        Dtype::F16 => Some(Float::F16),
-        Dtype::BF16 => Some(Float::Bf16),
-        Dtype::F32 => Some(Float::F32),
-        _ => None,
+        Dtype::F16 => Ok(Float::F16),
+        Dtype::BF16 => Ok(Float::Bf16),
+        Dtype::F32 => Ok(Float::F32),
+        other => Err(format!("{other:?}")),
     }
 }

@@ -71,6 +71,9 @@ pub async fn files(source: &impl Source, stem: &str) -> Result<Vec<String>, Load
     let mut shards: Vec<String> = weight_map.into_values().map(|file| format!("{folder}/{file}")).collect();
     shards.sort();
     shards.dedup();
+    if shards.is_empty() {
+        return Err(LoadError::bad(&index, "names no file"));
+    }
     match shards.iter().find(|file| file.contains("..") || file.contains('\\')) {
         Some(file) => Err(LoadError::bad(&index, format!("names {file:?}, which leaves the folder"))),
         None => Ok(shards),
@@ -114,12 +117,16 @@ impl<S: Source, O: Observer> Load for Weights<'_, S, O> {
                 expected: shape.to_vec(),
             });
         }
+        let float = entry
+            .float
+            .as_ref()
+            .map_err(|dtype| LoadError::unsupported(&entry.file, format!("the type {dtype} of tensor {name}")))?;
         let length = entry.range.end - entry.range.start;
         let bytes = self.source.read(&entry.file, entry.range.clone()).await?;
         if bytes.len() as u64 != length {
             return Err(LoadError::bad(&entry.file, format!("{} of {length} bytes of {name} came", bytes.len())));
         }
-        let values = entry.float.decode(&bytes);
+        let values = float.decode(&bytes);
         self.progress.loaded += length;
         let Progress { loaded, total } = *self.progress;
         match self.observer.reached(Stage::Loading { loaded, total }).await {
