@@ -38,6 +38,17 @@ pub async fn convolutions(on: &Device) {
     }
 }
 
+pub async fn upsampling(on: &Device) {
+    let golden = blocks();
+    for (body, k) in bodies() {
+        let weight = golden.tensor::<4>("upsample_conv3x3.weight", on).permute([0, 2, 3, 1]);
+        let bias = Some(golden.tensor("upsample_conv3x3.bias", on));
+        let layer = Conv2d { weight, bias, stride: 1, padding: Padding::same(1) };
+        let y = k.upsample_conv2d(golden.nhwc("upsample_conv3x3.input", on), [10, 14], &layer);
+        assert_close_nhwc(body, y, &golden, "upsample_conv3x3.output", BLOCK).await;
+    }
+}
+
 pub async fn group_norms(on: &Device) {
     let golden = blocks();
     for (body, k) in bodies() {

@@ -40,6 +40,7 @@ macro_rules! on_both {
 
 on_both! {
     convolutions = crate::blocks::convolutions;
+    upsampling = crate::blocks::upsampling;
     group_norms = crate::blocks::group_norms;
     group_norm_sizes = crate::blocks::group_norm_sizes;
     layer_norms = crate::blocks::layer_norms;

@@ -22,6 +22,7 @@ on_cpu! {
     schedule_numbers = crate::schedules::numbers;
     schedule_runs = crate::schedules::runs;
     convolutions = crate::blocks::convolutions;
+    upsampling = crate::blocks::upsampling;
     group_norms = crate::blocks::group_norms;
     group_norm_sizes = crate::blocks::group_norm_sizes;
     layer_norms = crate::blocks::layer_norms;

@@ -24,6 +24,13 @@ pub trait Kernels: Send + Sync {
         plain::conv2d(x, layer)
     }
 
+    /// Twice the resolution by repeating pixels, cut to `size` (rows, columns), then a convolution.
+    ///
+    /// One operation, so that a kernel may read each pixel four times instead of holding it four times.
+    fn upsample_conv2d(&self, x: Tensor<4>, size: [usize; 2], layer: &Conv2d) -> Tensor<4> {
+        self.conv2d(plain::repeat_pixels(x, size), layer)
+    }
+
     /// Group normalisation (Wu & He 2018) of `x` `[n, h, w, c]`, followed by SiLU when `silu`.
     fn group_norm(&self, x: Tensor<4>, layer: &Norm, groups: usize, silu: bool) -> Tensor<4> {
         plain::group_norm(x, layer, groups, silu)

@@ -42,6 +42,16 @@ pub(crate) fn even_padding(x: Tensor<4>, padding: Padding) -> (Tensor<4>, usize)
     (x, padding.begin)
 }
 
+/// Every pixel of `x` `[n, h, w, c]` twice in each direction, cut to `size` (rows, columns).
+pub fn repeat_pixels(x: Tensor<4>, [rows, columns]: [usize; 2]) -> Tensor<4> {
+    let [n, h, w, c] = x.dims();
+    let doubled = x.reshape([n, h, 1, w, 1, c]).expand([n, h, 2, w, 2, c]).reshape([n, 2 * h, 2 * w, c]);
+    match (rows, columns) == (2 * h, 2 * w) {
+        true => doubled,
+        false => doubled.slice([0..n, 0..rows, 0..columns, 0..c]),
+    }
+}
+
 /// [`crate::Kernels::group_norm`].
 pub fn group_norm(x: Tensor<4>, layer: &Norm, groups: usize, silu: bool) -> Tensor<4> {
     let [n, h, w, c] = x.dims();

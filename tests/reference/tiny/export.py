@@ -4,6 +4,7 @@ Other files of the folder (`fresco.json`, the catalogue entry) stay as they are 
 """
 
 import hashlib
+import json
 import shutil
 from pathlib import Path
 
@@ -33,6 +34,14 @@ def trained(work):
     return vae, tok, encoder, unet, state["step"]
 
 
+def strip_paths(folder):
+    """diffusers notes where it loaded a part from; that is nobody's business."""
+    for file in folder.glob("*/config.json"):
+        config = json.loads(file.read_text())
+        config.pop("_name_or_path", None)
+        file.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
+
+
 def write_sums(folder):
     """sha256 of every file, in the form `sha256sum -c` reads."""
     files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != "SHA256SUMS")
@@ -56,6 +65,7 @@ def main():
         shutil.copy(a.work / "tokenizer" / name, folder / "tokenizer" / name)
     for file in folder.rglob("*.safetensors"):
         file.chmod(0o644)
+    strip_paths(folder)
     training = a.training or f"{step:,} steps of the UNet"
     card = CARD.read_text().format(guidance=f"{stage.GUIDANCE:g}", training=training, scores=a.scores)
     (folder / "README.md").write_text(card)

@@ -69,8 +69,11 @@ def say_background(s, r, time, terrain):
 
 
 def choose(s, r, full):
-    """Which attributes a caption states: all there are, or in three captions of ten only some."""
-    partial = not full and r.random() < 0.3
+    """Which attributes a caption states: all there are, or, in nearly half of the captions, only some.
+
+    People leave things out; a model that seldom saw that draws the object at every place at once.
+    """
+    partial = not full and r.random() < 0.45
 
     def keep(p):
         return not partial or r.random() < p
@@ -79,7 +82,7 @@ def choose(s, r, full):
         k for k, p in (("time", 0.75), ("terrain", 0.75), ("sun", 0.6), ("clouds", 0.8)) if keep(p) and getattr(s, k)
     }
     if s.object and keep(0.8):
-        said |= {"object", "colour"} | ({"place"} if keep(0.7) else set())
+        said |= {"object", "colour"} | ({"place"} if keep(0.5) else set())
     return said
 
 
