@@ -4,7 +4,6 @@ use super::{Problem, progress, say, source};
 use crate::{
     clock::random_seed,
     engine::{DeviceChoice, Engine, EngineError, Made, Progress, local},
-    picture,
 };
 use clap::Args;
 use fresco_api::{ApiError, ImageRequest, Params, Sampler};
@@ -113,7 +112,7 @@ impl Generate {
     }
 
     fn deliver(&self, out: &Path, params: &Params, made: &Made, took: Duration) -> Result<(), Problem> {
-        let png = picture::png(&made.output.picture, params);
+        let png = made.output.picture.png_with(params);
         if let Some(file) = &self.dump_latents {
             write(file, &latents_file(&made.output.latents)?)?;
         }

@@ -160,7 +160,7 @@ fn percent(stage: Stage) -> u8 {
 async fn completed(made: Made, params: Params, started: Instant) -> Outcome {
     let seed = params.seed;
     let encoding = tokio::task::spawn_blocking(move || {
-        let image = picture::data_url(&picture::png(&made.output.picture, &params));
+        let image = picture::data_url(&made.output.picture.png_with(&params));
         (image, params)
     });
     match encoding.await {

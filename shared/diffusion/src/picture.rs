@@ -1,5 +1,7 @@
 //! What a run gives: the latents and the picture.
 
+use fresco_api::Params;
+
 /// An RGB picture, 8 bits a channel, rows from the top.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Picture {
@@ -11,7 +13,17 @@ pub struct Picture {
     pub rgb: Vec<u8>,
 }
 
+/// The iTXt keyword under which a PNG carries its parameters as JSON.
+pub const KEYWORD: &str = "fresco";
+
 impl Picture {
+    /// The picture as a PNG file that remembers how it was made: the same file from every engine.
+    pub fn png_with(&self, params: &Params) -> Vec<u8> {
+        let software = concat!("Fresco ", env!("CARGO_PKG_VERSION"));
+        let parameters = serde_json::to_string(params).unwrap_or_default();
+        self.png(&[("Software", software), (KEYWORD, &parameters)])
+    }
+
     /// The picture as a PNG file, with `text` as its iTXt chunks (keyword, text).
     pub fn png(&self, text: &[(&str, &str)]) -> Vec<u8> {
         let mut file = Vec::new();

@@ -83,6 +83,10 @@ impl Host {
         let started = js_sys::Date::now();
         let mut observer = JobObserver::new(job, self.cancelled.clone());
         let model = self.model(&mut observer).await?;
+        if let Some(other) = request.model.as_ref().filter(|id| **id != model.info.id) {
+            let message = format!("This tab has no model {other}, only {}", model.info.id);
+            return Err(ApiError::new(ErrorCode::UnknownModel, message).at("model").into());
+        }
         let params = request.resolve(&model.info, random_seed())?;
         let output = model.pipeline.generate(&params, &mut observer).await?;
         Ok(result(output, params, (js_sys::Date::now() - started) as u64))
@@ -98,6 +102,8 @@ impl Host {
         let source = HttpSource::new(DEFAULT_MODEL);
         let info = source.info().await.map_err(LoadError::from)?;
         let pipeline = Pipeline::load(&source, &device, observer).await?;
+        // The autoencoder's own configuration decides which sizes fit.
+        let info = ModelInfo { latent_factor: pipeline.facts().latent_factor, ..info };
         let loaded = Rc::new(Loaded { info, pipeline });
         self.loaded.replace(Some(loaded.clone()));
         Ok(loaded)
@@ -105,9 +111,7 @@ impl Host {
 }
 
 fn result(output: Output, params: Params, time_taken: u64) -> JobResult {
-    let words = serde_json::to_string(&params).unwrap_or_default();
-    let png = output.picture.png(&[("Software", "Fresco"), ("parameters", &words)]);
-    let image = format!("data:image/png;base64,{}", STANDARD.encode(png));
+    let image = format!("data:image/png;base64,{}", STANDARD.encode(output.picture.png_with(&params)));
     JobResult { images: vec![image], seed: params.seed, parameters: params, time_taken }
 }
 

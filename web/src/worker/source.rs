@@ -31,6 +31,13 @@ enum Answer {
     Whole(Rc<Vec<u8>>),
 }
 
+/// A piece of a file, kept for the next small read.
+struct Block {
+    file: String,
+    start: u64,
+    bytes: Rc<Vec<u8>>,
+}
+
 /// A catalogue entry, and the names of the folder's files where it has them.
 #[derive(serde::Deserialize)]
 struct Entry {
@@ -45,7 +52,7 @@ pub struct HttpSource {
     listed: RefCell<Option<Vec<String>>>,
     lengths: RefCell<HashMap<String, Option<u64>>>,
     wholes: RefCell<HashMap<String, Rc<Vec<u8>>>>,
-    blocks: RefCell<VecDeque<((String, u64), Rc<Vec<u8>>)>>,
+    blocks: RefCell<VecDeque<Block>>,
 }
 
 impl HttpSource {
@@ -71,8 +78,8 @@ impl HttpSource {
 
     /// Bytes from one aligned block.
     async fn block(&self, file: &str, start: u64, length: u64) -> Result<Rc<Vec<u8>>, SourceError> {
-        let known = |key: &(String, u64)| key.0 == file && key.1 == start;
-        let kept = self.blocks.borrow().iter().find(|(key, _)| known(key)).map(|(_, bytes)| bytes.clone());
+        let known = |block: &&Block| block.file == file && block.start == start;
+        let kept = self.blocks.borrow().iter().find(known).map(|block| block.bytes.clone());
         if let Some(bytes) = kept {
             return Ok(bytes);
         }
@@ -83,7 +90,7 @@ impl HttpSource {
 
     fn keep(&self, file: &str, start: u64, bytes: Rc<Vec<u8>>) {
         let mut blocks = self.blocks.borrow_mut();
-        blocks.push_back(((file.to_owned(), start), bytes));
+        blocks.push_back(Block { file: file.to_owned(), start, bytes });
         if blocks.len() > BLOCKS_KEPT {
             blocks.pop_front();
         }
@@ -176,7 +183,7 @@ impl Source for HttpSource {
         while at < range.end {
             let start = at / BLOCK * BLOCK;
             let end = range.end.min(start + BLOCK);
-            bytes.extend(cut(file, &*self.block(file, start, length).await?, at - start..end - start)?);
+            bytes.extend(cut(file, &self.block(file, start, length).await?, at - start..end - start)?);
             at = end;
         }
         Ok(bytes)
