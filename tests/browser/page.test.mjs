@@ -95,7 +95,7 @@ async function shoot(studio, scene, name) {
   await studio.choose('daemon');
   await studio.fill(scene);
   await studio.generate();
-  await studio.page.screenshot({ path: join(OUT, `${name}.png`), fullPage: name === 'phone' });
+  await studio.page.screenshot({ path: join(OUT, `${name}.png`), fullPage: true });
   studio.assertQuiet();
 }
 

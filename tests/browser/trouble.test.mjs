@@ -9,12 +9,12 @@ import { suite } from './support/suite.mjs';
 const LIMIT = { timeout: 900_000 };
 const GOOD = { prompt: 'a desert by day', seed: 1 };
 const BAD = [
-  ['an empty prompt', { prompt: '' }, /prompt/i],
-  ['a prompt of 100,000 characters', { prompt: 'a'.repeat(100_000) }, /prompt/i],
-  ['a width that is no multiple', { width: 511 }, /width/i],
-  ['a billion steps', { steps: 1_000_000_000 }, /steps/i],
-  ['a negative guidance', { guidance: -1 }, /guidance/i],
-  ['a seed that is no number', { seed: 'seven' }, /seed/i],
+  ['an empty prompt', { prompt: '' }],
+  ['a prompt of 100,000 characters', { prompt: 'a'.repeat(100_000) }],
+  ['a width that is no multiple', { width: 511 }],
+  ['a billion steps', { steps: 1_000_000_000 }],
+  ['a negative guidance', { guidance: -1 }],
+  ['a seed that is no number', { seed: 'seven' }],
 ];
 /** Put before the worker's own script: a message on a channel destroys every device it has opened. */
 const SABOTAGE = `
@@ -35,12 +35,12 @@ for (const engine of ['tab', 'daemon']) {
     const studio = await open(t);
     await studio.choose(engine);
     const defaults = await fields(studio);
-    for (const [what, bad, expected] of BAD) {
+    for (const [what, bad] of BAD) {
       await studio.fill({ ...defaults, ...GOOD, ...bad });
       await studio.at('generate').click();
-      const error = studio.at('error');
-      await error.getByText(expected).waitFor({ timeout: 10_000 });
-      console.log(`${what}: ${(await error.textContent()).trim()}`);
+      // The field at fault is marked, and the sentence says why.
+      await studio.refused(Object.keys(bad)[0]);
+      console.log(`${what}: ${(await studio.at('error').textContent()).trim()}`);
       assert.equal(await studio.source(), null);
     }
     await studio.fill({ ...defaults, ...GOOD });

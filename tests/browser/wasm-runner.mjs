@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { launchChromium } from './support/chromium.mjs';
 import { stop, tie, watchLine, withDeadline } from './support/process.mjs';
 
-const LIMIT_MS = Number(process.env.FRESCO_WASM_TEST_SECONDS ?? 900) * 1000;
+const LIMIT_MS = Number(process.env.FRESCO_WASM_TEST_SECONDS ?? 1800) * 1000;
 const SERVING = /available at (http:\/\/\S+)/;
 const RESULT = /test result: (ok|FAILED)\..*/;
 

@@ -104,6 +104,19 @@ export class Studio {
     );
   }
 
+  /** Waits until exactly this field is marked as the one at fault, with a sentence beside the buttons. */
+  async refused(id) {
+    await this.page.waitForFunction(
+      wanted => {
+        const marked = [...document.querySelectorAll('[aria-invalid=true]')].map(field => field.dataset.testid);
+        const said = document.querySelector('[data-testid=error]').textContent.trim();
+        return said !== '' && marked.length === 1 && marked[0] === wanted;
+      },
+      id,
+      { timeout: 10_000 },
+    );
+  }
+
   async source() {
     return this.page.evaluate(() => document.querySelector('[data-testid=picture]')?.src ?? null);
   }
