@@ -44,7 +44,7 @@ pub fn broken_engine(reason: &str, gpu: bool) -> ApiError {
     let has = |words: &[&str]| words.iter().any(|word| low.contains(word));
     let sentence = if has(&["out of memory", "outofmemory", "out-of-memory", "alloc"]) {
         "The device ran out of memory."
-    } else if gpu && has(&["lost", "poison", "destroyed"]) {
+    } else if gpu && has(&["lost", "poison", "destroyed", "could not be mapped"]) {
         "The graphics device was lost."
     } else if gpu && has(&["shader", "pipeline", "validation", "compilation", "wgpu"]) {
         "The graphics device refused a command."
@@ -92,6 +92,7 @@ mod tests {
         let say = |reason: &str| broken_engine(reason, true).message;
         assert!(say("wgpu error: Out of Memory").starts_with("The device ran out of memory."));
         assert!(say("DevicePoisoned: Destroyed").starts_with("The graphics device was lost."));
+        assert!(say("the staging buffer could not be mapped").starts_with("The graphics device was lost."));
         assert!(say("Invalid ShaderModule \"m\"").starts_with("The graphics device refused"));
         assert_eq!(say(""), "The engine in this tab stopped.");
         assert!(say(&"x".repeat(10_000)).len() < 300);

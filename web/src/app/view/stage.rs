@@ -5,7 +5,7 @@ use fresco_web::{state::Picture, words};
 use leptos::prelude::*;
 
 /// Pictures up to this side are enlarged in whole pixels; larger ones smoothly.
-const SMALL_SIDE: u32 = 128;
+const SMALL_SIDE: u32 = 64;
 
 /// The frame.
 #[component]
