@@ -17,7 +17,7 @@ unexport NO_COLOR
 # One selection of packages for every native call and one for every wasm call: cargo unifies features over the
 # selection, so that another one would compile the tensor library again. The page has a target folder of its own, so
 # that the two neither wait for each other nor share proc macros with different features.
-NATIVE := --release --locked --workspace --exclude fresco-web
+NATIVE := --release --locked --workspace
 WASM_TARGET_DIR := $(CARGO_TARGET_DIR)/wasm
 WASM := --target-dir "$(WASM_TARGET_DIR)" --release --locked --target wasm32-unknown-unknown -p fresco-web -p fresco-tests
 STAGING := $(WASM_TARGET_DIR)/page

@@ -1,4 +1,4 @@
-//! Finds the tab's device: asks the browser for its GPU, tries it, and takes the processor when it will not do.
+//! Finds the tab's device: asks the browser for its GPU and tries it; without one it takes the processor.
 
 use fresco_diffusion::{Device, device};
 use fresco_web::protocol::{Compute, DeviceInfo};
@@ -12,12 +12,16 @@ const MIN_BINDING: u64 = 128 << 20;
 /// Chooses a device and proves that it computes.
 ///
 /// # Errors
-/// A sentence, when the GPU was demanded and will not do.
+/// A sentence, when the GPU was demanded and there is none, or when there is one and it will not do. Its
+/// late errors can still end this worker then, so the page takes a fresh one for the processor.
 pub async fn open(compute: Compute) -> Result<(Device, DeviceInfo), String> {
-    match compute {
-        Compute::Cpu => Ok(processor(None)),
-        Compute::WebGpu => graphics().await,
-        Compute::Auto => Ok(graphics().await.unwrap_or_else(|why| processor(Some(why)))),
+    if compute == Compute::Cpu {
+        return Ok(processor(None));
+    }
+    match adapter().await {
+        Ok(info) => Ok((graphics().await?, info)),
+        Err(why) if compute == Compute::Auto => Ok(processor(Some(why))),
+        Err(why) => Err(why),
     }
 }
 
@@ -25,11 +29,10 @@ fn processor(note: Option<String>) -> (Device, DeviceInfo) {
     (Device::flex(), DeviceInfo { gpu: false, name: String::new(), software: false, note })
 }
 
-async fn graphics() -> Result<(Device, DeviceInfo), String> {
-    let info = adapter().await?;
+async fn graphics() -> Result<Device, String> {
     let device = device::webgpu().await.map_err(|why| format!("The browser's GPU cannot be opened: {why}"))?;
     device::probe(&device).await.map_err(|why| format!("The browser's GPU computes wrongly: {why}"))?;
-    Ok((device, info))
+    Ok(device)
 }
 
 /// The browser's preferred adapter, if its limits are enough.
