@@ -101,8 +101,9 @@ impl Problem {
 impl From<clap::Error> for Problem {
     fn from(error: clap::Error) -> Self {
         let text = error.render().to_string();
-        // What follows is the usage, which `--help` shows.
+        // What follows is the usage, which `--help` shows, and a word about `--help`.
         let said = text.split("\n\nUsage:").next().unwrap_or_default();
+        let said = said.split("\n\nFor more information").next().unwrap_or_default();
         Self::usage(said.trim_start_matches("error:").trim())
     }
 }

@@ -21,8 +21,6 @@ pub trait Load {
     fn shape(&self, name: &str) -> Option<&[usize]>;
     /// Where tensors are put.
     fn device(&self) -> &Device;
-    /// The name of the weights, for errors.
-    fn file(&self) -> &str;
 }
 
 /// The weights of one component: one file, or several behind an index.
@@ -141,10 +139,6 @@ impl<S: Source, O: Observer> Load for Weights<'_, S, O> {
 
     fn device(&self) -> &Device {
         self.device
-    }
-
-    fn file(&self) -> &str {
-        &self.main
     }
 }
 
