@@ -102,6 +102,7 @@ fn is_software(device: &Device, name: &str) -> bool {
 /// A sentence that says why there is none.
 #[cfg(feature = "webgpu")]
 pub async fn webgpu() -> Result<Device, String> {
+    fresco_kernels::device::fill_registries();
     Device::wgpu_options().init_async().await.map_err(|error| format!("WebGPU did not start: {error}"))
 }
 

@@ -4,6 +4,8 @@
 mod cube;
 #[cfg(feature = "flex")]
 mod flex;
+#[cfg(feature = "cube")]
+pub use cube::fill_registries;
 
 #[cfg(any(feature = "flex", feature = "cube"))]
 mod dispatch {

@@ -1,6 +1,7 @@
 //! GPU bodies: CubeCL kernels, compiled for WGSL, SPIR-V, MSL and PTX from one source each.
 
 mod group_norm;
+mod registry;
 
 use super::DeviceOps;
 use burn::backend::{
@@ -9,6 +10,7 @@ use burn::backend::{
 };
 use burn_backend::ops::ConvOptions;
 use burn_cubecl::CubeBackend;
+pub use registry::fill as fill_registries;
 
 impl DeviceOps for CubeBackend {
     fn conv2d_nhwc(
