@@ -7,6 +7,7 @@ mod files;
 mod models;
 mod noise;
 mod pictures;
+mod samplers;
 mod schedules;
 mod tokens;
 mod transforms;

@@ -12,6 +12,7 @@ use crate::{
     tokenizer::Tokenizer,
     weights::{Progress, Weights, files},
 };
+use fresco_api::Sampler;
 use fresco_kernels::Kernels;
 use serde_json::Value;
 
@@ -30,6 +31,10 @@ pub struct Facts {
     pub native_side: u32,
     /// All weight files, in bytes.
     pub bytes: u64,
+    /// The sampler that the folder was published with.
+    pub sampler: Sampler,
+    /// The samplers that can run it.
+    pub samplers: Vec<Sampler>,
 }
 
 /// A loaded model on a device.
@@ -221,5 +226,6 @@ async fn facts(source: &impl Source, configs: &Configs, files: &Files) -> Result
     }
     let latent_factor = configs.vae.factor();
     let native_side = latent_factor * configs.unet.native_side() as u32;
-    Ok(Facts { latent_factor, native_side, bytes })
+    let samplers = Sampler::ALL.iter().copied().filter(|sampler| configs.schedule.supports(*sampler)).collect();
+    Ok(Facts { latent_factor, native_side, bytes, sampler: configs.schedule.sampler(), samplers })
 }
