@@ -75,7 +75,8 @@ impl Case {
 fn each(mut check: impl FnMut(&Cases, &Case, Box<dyn Schedule + Send>, Made<'_>)) {
     let (all, golden) = (cases(), Golden::new(golden!("samplers.safetensors")));
     assert!(all.cases.len() >= 185);
-    let (values, size) = (golden.values("values"), all.shape.iter().product());
+    let values = golden.values("values");
+    let size: usize = all.shape.iter().product();
     let mut rest = values.as_slice();
     for case in &all.cases {
         let schedule = case.schedule();
@@ -111,7 +112,7 @@ pub async fn levels(_: &Device) {
 pub async fn runs(_: &Device) {
     let mut worst = 0.0;
     each(|all, case, mut schedule, made| {
-        let size = all.shape.iter().product();
+        let size: usize = all.shape.iter().product();
         let mut latents = Generator::new(SEEDS.0).normal(size);
         latents.iter_mut().for_each(|x| *x *= schedule.noise_scale());
         let mut generator = Generator::new(SEEDS.1);

@@ -56,9 +56,9 @@ fn a_name_may_say_how_noise_levels_lie() {
         ("Euler beta", Sampler::Euler, SigmaSchedule::Beta),
     ];
     for (name, sampler, schedule) in cases {
-        let parsed = name.parse();
-        assert_eq!(parsed, Ok(SamplerName { sampler, scheduler: Some(schedule) }), "{name}");
-        assert_eq!(parsed.map(|name| name.to_string().parse()), Ok(parsed), "{name} is written as it is read");
+        let expected = SamplerName { sampler, scheduler: Some(schedule) };
+        assert_eq!(name.parse(), Ok(expected), "{name}");
+        assert_eq!(expected.to_string().parse(), Ok(expected), "{name} is written as it is read");
     }
 }
 
