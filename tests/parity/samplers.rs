@@ -122,7 +122,7 @@ pub async fn runs(_: &Device) {
             schedule.advance(evaluation, &model, &mut latents, &mut generator);
         }
         let error = relative_error(&latents, made.latents);
-        assert!(error <= BLOCK / 5.0, "{case:?}: off by {error:.1e}");
+        assert!(error <= BLOCK / 10.0, "{case:?}: off by {error:.1e}");
         worst = f64::max(worst, error);
     });
     println!("the worst run of a sampler is off by {worst:.1e}");
@@ -179,6 +179,8 @@ pub async fn folders(on: &Device) {
         assert!(config.supports(sampler), "{class}");
         assert!(build(sampler, &config, &Settings::steps(4)).is_ok(), "{class}");
     }
+    let endless = r#"{"_class_name": "DPMSolverMultistepScheduler", "lambda_min_clipped": -Infinity}"#;
+    assert_eq!(ScheduleConfig::parse(endless).expect("it is read").sampler(), Sampler::Dpmpp2m);
     let mut folder = a().folder;
     let text = String::from_utf8(folder.file("scheduler/scheduler_config.json").clone()).expect("it is text");
     *folder.file("scheduler/scheduler_config.json") = text.replace("EulerDiscrete", "PNDM").into_bytes();

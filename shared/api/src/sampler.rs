@@ -94,11 +94,6 @@ impl Sampler {
         }
     }
 
-    /// Whether noise is drawn while it runs.
-    pub fn is_stochastic(self) -> bool {
-        matches!(self, Sampler::EulerAncestral | Sampler::Dpmpp2mSde | Sampler::DpmppSde | Sampler::Lcm)
-    }
-
     /// Whether its noise levels can lie this way: the older samplers know training timesteps alone.
     pub fn takes(self, schedule: SigmaSchedule) -> bool {
         let by_timesteps = matches!(self, Sampler::Ddim | Sampler::Plms | Sampler::Lcm);

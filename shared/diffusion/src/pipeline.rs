@@ -20,7 +20,6 @@ const INDEX: &str = "model_index.json";
 const TEXT: &str = "text_encoder/config.json";
 const UNET: &str = "unet/config.json";
 const VAE: &str = "vae/config.json";
-const SCHEDULER: &str = "scheduler/scheduler_config.json";
 
 /// What a model's configuration files say about the requests it takes.
 #[derive(Clone, Debug, PartialEq)]
@@ -155,7 +154,7 @@ impl Configs {
             text: read_json(source, TEXT).await?,
             unet: read_json(source, UNET).await?,
             vae: read_json(source, VAE).await?,
-            schedule: read_json(source, SCHEDULER).await?,
+            schedule: ScheduleConfig::read(source).await?,
         };
         configs.text.check(TEXT)?;
         configs.unet.check(UNET)?;

@@ -1,6 +1,6 @@
 //! `scheduler/scheduler_config.json`, whatever scheduler wrote it.
 
-use crate::LoadError;
+use crate::{LoadError, Source, config::read_text};
 use fresco_api::{Sampler, SamplerName};
 use serde::Deserialize;
 
@@ -129,6 +129,8 @@ pub struct ScheduleConfig {
     pub sigma_min: Option<f64>,
     /// Another largest sigma; not built.
     pub sigma_max: Option<f64>,
+    /// The least logarithm of picture over noise; any but none is not built.
+    pub lambda_min_clipped: Option<f64>,
     /// Clips the prediction of a quantile; not built.
     pub thresholding: bool,
     /// Whether nothing is left of the noise behind the last step of DDIM and PLMS.
@@ -200,6 +202,7 @@ impl Default for ScheduleConfig {
             timestep_type: "discrete".to_owned(),
             sigma_min: None,
             sigma_max: None,
+            lambda_min_clipped: None,
             thresholding: false,
             set_alpha_to_one: None,
             skip_prk_steps: None,
@@ -228,6 +231,25 @@ impl Default for ScheduleConfig {
 }
 
 impl ScheduleConfig {
+    /// A folder's file.
+    ///
+    /// # Errors
+    /// The file is missing, too long, or not of the expected form.
+    pub async fn read(source: &impl Source) -> Result<Self, LoadError> {
+        let bytes = read_text(source, FILE).await?.ok_or_else(|| LoadError::bad(FILE, "the file is missing"))?;
+        let text = String::from_utf8(bytes).map_err(|error| LoadError::bad(FILE, error))?;
+        Self::parse(&text)
+    }
+
+    /// A file's text, in which diffusers writes `-Infinity` for a bound that is none. That is no JSON.
+    ///
+    /// # Errors
+    /// It is not of the expected form.
+    pub fn parse(text: &str) -> Result<Self, LoadError> {
+        let text = text.replace(": -Infinity", ": null");
+        serde_json::from_str(&text).map_err(|error| LoadError::bad(FILE, error))
+    }
+
     /// # Errors
     /// A number out of range, or an option that is not built.
     pub fn check(&self) -> Result<(), LoadError> {
@@ -276,6 +298,7 @@ impl ScheduleConfig {
             ("sigma_min", self.sigma_min.is_some()),
             ("sigma_max", self.sigma_max.is_some()),
             ("use_lu_lambdas", self.use_lu_lambdas),
+            ("lambda_min_clipped", self.lambda_min_clipped.is_some()),
             ("thresholding", self.thresholding),
             ("skip_prk_steps = false", self.skip_prk_steps == Some(false) && self.class_name.starts_with("PNDM")),
             ("algorithm_type", algorithm.is_some_and(|name| !name.ends_with("dpmsolver++") && name != "deis")),
