@@ -175,7 +175,7 @@ def cases():
     yield from (case(sampler, config={"solver_type": "heun"}) for sampler in ["dpmpp_2m", "dpmpp_2m_sde"])
     # Its other formula is not finite where no noise is left.
     yield case("unipc", config={"solver_type": "bh1", "final_sigmas_type": "sigma_min"})
-    yield case("lcm", config={"original_inference_steps": 40, "timestep_scaling": 5.0}, steps=7)
+    yield case("lcm", config={"original_inference_steps": 40, "timestep_scaling": 0.05}, steps=7)
     flow = {"_class_name": "FlowMatchEulerDiscreteScheduler", "shift": 3.0}
     for scheduler in ["default", *CURVES, "sgm_uniform"]:
         yield case("euler", scheduler, config=flow)
