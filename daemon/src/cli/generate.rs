@@ -120,7 +120,6 @@ impl Generate {
             rng: named("rng", self.rng.as_deref())?,
             seed: self.seed,
             model: None,
-            ..ImageRequest::default()
         })
     }
 

@@ -49,13 +49,13 @@ impl Pipeline {
             Some(start) => start.first_step((params.width, params.height), params.steps).map_err(RunError::Request)?,
             None => 0,
         };
-        reached(observer, Stage::Encoding).await?;
-        let guidance = Guidance::of(params.guidance_scale);
-        let context = self.context(params, guidance);
         let (height, width) = self.latent_size(params);
         let mut schedule =
             schedule::build(params.sampler, self.schedule_config(), &Settings::of(params, height, width))
                 .map_err(|error| RunError::Request(error.into()))?;
+        reached(observer, Stage::Encoding).await?;
+        let guidance = Guidance::of(params.guidance_scale);
+        let context = self.context(params, guidance);
         let mut generator = Generator::of(params.rng, params.seed);
         // The reference samples the posterior before it draws the noise.
         let origin = match start {

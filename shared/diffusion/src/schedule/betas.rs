@@ -1,6 +1,6 @@
 //! How much noise there is at every timestep of the training, rounded where torch rounds.
 
-use super::{Prediction, ScheduleConfig, config::Betas};
+use super::{Prediction, ScheduleConfig, options::Betas};
 
 /// What is left of the picture at the last timestep when that should be nothing: half precision's least
 /// number, so that its noise level stays finite.

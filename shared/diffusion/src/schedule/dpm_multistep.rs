@@ -3,8 +3,8 @@
 
 use super::{
     Levels, Schedule, ScheduleConfig, Settings,
-    config::SolverType,
     levels::line,
+    options::SolverType,
     within::{Course, Within, shift},
 };
 use crate::noise::Generator;

@@ -13,7 +13,7 @@ pub struct Euler {
 }
 
 impl Euler {
-    /// A run of `steps`, at least one.
+    /// A run of `steps`, at least one, of a configuration that was checked; [`super::build`] does both.
     pub fn new(config: &ScheduleConfig, steps: usize) -> Self {
         let levels = Levels::exploding(config, steps);
         let noise_scale = levels.noise_scale(config);

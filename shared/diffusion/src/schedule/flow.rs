@@ -1,7 +1,7 @@
 //! Euler's method on a rectified flow (Liu et al. 2022; shifted noise levels after Esser et al. 2024, section
 //! 5.3.2), as diffusers' `FlowMatchEulerDiscreteScheduler`.
 
-use super::{Levels, Schedule, ScheduleConfig, config::TimeShift, levels::line};
+use super::{Levels, Schedule, ScheduleConfig, levels::line, options::TimeShift};
 use crate::noise::Generator;
 
 /// A run of Euler steps from noise at 1 to a picture at 0.

@@ -1,6 +1,6 @@
 //! The timesteps and noise levels of a run: which of the training's are visited, and in between.
 
-use super::{ScheduleConfig, Spacing, beta::quantile, config::FinalSigma};
+use super::{ScheduleConfig, Spacing, beta::quantile, options::FinalSigma};
 
 /// Exponent of Karras et al. 2022, equation 5.
 const RHO: f64 = 7.0;

@@ -13,14 +13,16 @@ mod flow;
 mod heun;
 mod lcm;
 mod levels;
+mod options;
 mod plms;
 mod unipc;
 mod within;
 
 pub use build::{ScheduleError, Settings, build};
-pub use config::{Prediction, ScheduleConfig, Spacing};
+pub use config::ScheduleConfig;
 pub use euler::Euler;
 pub use levels::Levels;
+pub use options::{Prediction, Spacing};
 
 use crate::noise::Generator;
 

@@ -3,8 +3,8 @@
 
 use super::{
     Levels, Schedule, ScheduleConfig, Settings,
-    config::{FinalSigma, SolverType},
     levels::line,
+    options::{FinalSigma, SolverType},
     within::{Course, Within, shift},
 };
 use crate::noise::Generator;
