@@ -57,6 +57,7 @@ on_both! {
     whole_pictures = crate::pictures::whole;
     image_to_image = crate::transforms::image_to_image;
     inpainting = crate::transforms::inpainting;
+    sampler_pictures = crate::samplers::pictures;
     cancel_between_steps = crate::pictures::cancel;
     probe = crate::blocks::probe;
 }
@@ -103,5 +104,40 @@ mod host {
     #[wasm_bindgen_test]
     async fn schedule_runs() {
         crate::schedules::runs(&Device::flex()).await;
+    }
+
+    #[wasm_bindgen_test]
+    async fn sampler_levels() {
+        crate::samplers::levels(&Device::flex()).await;
+    }
+
+    #[wasm_bindgen_test]
+    async fn sampler_runs() {
+        crate::samplers::runs(&Device::flex()).await;
+    }
+
+    #[wasm_bindgen_test]
+    async fn sampler_refusals() {
+        crate::samplers::refusals(&Device::flex()).await;
+    }
+
+    #[wasm_bindgen_test]
+    async fn folder_samplers() {
+        crate::samplers::folders(&Device::flex()).await;
+    }
+
+    #[wasm_bindgen_test]
+    async fn sampler_cancel() {
+        crate::samplers::cancel(&Device::flex()).await;
+    }
+
+    #[wasm_bindgen_test]
+    async fn philox_words() {
+        crate::noise::philox_words(&Device::flex()).await;
+    }
+
+    #[wasm_bindgen_test]
+    async fn philox_normals() {
+        crate::noise::philox_normals(&Device::flex()).await;
     }
 }

@@ -8,6 +8,7 @@ mod kernels;
 mod models;
 mod noise;
 mod pictures;
+mod samplers;
 mod schedules;
 mod tokens;
 mod transforms;

@@ -18,9 +18,15 @@ macro_rules! on_cpu {
 on_cpu! {
     noise_uniforms = crate::noise::uniforms;
     noise_normals = crate::noise::normals;
+    philox_words = crate::noise::philox_words;
+    philox_normals = crate::noise::philox_normals;
     tokens = crate::tokens::tokens;
     schedule_numbers = crate::schedules::numbers;
     schedule_runs = crate::schedules::runs;
+    sampler_levels = crate::samplers::levels;
+    sampler_runs = crate::samplers::runs;
+    sampler_refusals = crate::samplers::refusals;
+    folder_samplers = crate::samplers::folders;
     convolutions = crate::blocks::convolutions;
     upsampling = crate::blocks::upsampling;
     group_norms = crate::blocks::group_norms;
@@ -40,6 +46,8 @@ on_cpu! {
     whole_pictures = crate::pictures::whole;
     image_to_image = crate::transforms::image_to_image;
     inpainting = crate::transforms::inpainting;
+    sampler_pictures = crate::samplers::pictures;
+    sampler_cancel = crate::samplers::cancel;
     cancel_between_steps = crate::pictures::cancel;
     broken_folders = crate::broken::folders;
     transform_refusals = crate::transforms::refusals;

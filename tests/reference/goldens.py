@@ -13,6 +13,7 @@ import blocks
 import models
 import noise
 import pictures
+import samplers
 import schedules
 import sensitivity
 import stages
@@ -76,6 +77,7 @@ def main(out):
         double = models.load(folders[name], torch.float64)
         parameters[name] = pictures.write(out, name, pipe, double)
         transforms.write(out, name, pipe)
+    samplers.write(out)
     save_json(out / "pictures.json", parameters, indent=1)
     write_manifest(out)
     check_size(out)

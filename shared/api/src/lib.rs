@@ -9,12 +9,16 @@ mod job;
 pub mod limits;
 mod model;
 mod request;
+mod rng;
 pub mod routes;
 mod sampler;
+mod sigmas;
 
 pub use error::{ApiError, ErrorCode};
 pub use event::JobEvent;
 pub use job::{Health, Job, JobId, JobKind, JobResult, JobStatus, QueueStatus};
 pub use model::{ModelId, ModelInfo};
 pub use request::{ImageRequest, Params};
-pub use sampler::Sampler;
+pub use rng::Rng;
+pub use sampler::{Sampler, SamplerName};
+pub use sigmas::SigmaSchedule;

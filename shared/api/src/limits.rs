@@ -10,3 +10,5 @@ pub const MAX_STEPS: u32 = 150;
 pub const MAX_GUIDANCE: f32 = 50.0;
 /// The largest width and height of any model, in pixels.
 pub const MAX_SIDE: u32 = 4_096;
+/// Most steps that the LCM sampler takes: its models were distilled from as many.
+pub const MAX_LCM_STEPS: u32 = 50;

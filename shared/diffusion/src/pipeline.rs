@@ -12,6 +12,7 @@ use crate::{
     tokenizer::Tokenizer,
     weights::{Progress, Weights, files},
 };
+use fresco_api::Sampler;
 use fresco_kernels::Kernels;
 use serde_json::Value;
 
@@ -19,7 +20,6 @@ const INDEX: &str = "model_index.json";
 const TEXT: &str = "text_encoder/config.json";
 const UNET: &str = "unet/config.json";
 const VAE: &str = "vae/config.json";
-const SCHEDULER: &str = "scheduler/scheduler_config.json";
 
 /// What a model's configuration files say about the requests it takes.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,6 +30,10 @@ pub struct Facts {
     pub native_side: u32,
     /// All weight files, in bytes.
     pub bytes: u64,
+    /// The sampler that the folder was published with.
+    pub sampler: Sampler,
+    /// The samplers that can run it.
+    pub samplers: Vec<Sampler>,
 }
 
 /// A loaded model on a device.
@@ -150,7 +154,7 @@ impl Configs {
             text: read_json(source, TEXT).await?,
             unet: read_json(source, UNET).await?,
             vae: read_json(source, VAE).await?,
-            schedule: read_json(source, SCHEDULER).await?,
+            schedule: ScheduleConfig::read(source).await?,
         };
         configs.text.check(TEXT)?;
         configs.unet.check(UNET)?;
@@ -221,5 +225,6 @@ async fn facts(source: &impl Source, configs: &Configs, files: &Files) -> Result
     }
     let latent_factor = configs.vae.factor();
     let native_side = latent_factor * configs.unet.native_side() as u32;
-    Ok(Facts { latent_factor, native_side, bytes })
+    let samplers = Sampler::ALL.iter().copied().filter(|sampler| configs.schedule.supports(*sampler)).collect();
+    Ok(Facts { latent_factor, native_side, bytes, sampler: configs.schedule.sampler(), samplers })
 }

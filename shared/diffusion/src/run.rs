@@ -3,12 +3,12 @@
 use crate::{
     Latents, Observer, Output, Picture, Pipeline, RunError, Stage,
     noise::Generator,
-    schedule::{self, Schedule},
+    schedule::{self, Schedule, Settings},
     start::{self, Start},
     weights::tensor,
 };
 use burn::tensor::Tensor;
-use fresco_api::{ApiError, ErrorCode, Params};
+use fresco_api::Params;
 use std::ops::ControlFlow;
 
 impl Pipeline {
@@ -49,29 +49,38 @@ impl Pipeline {
             Some(start) => start.first_step((params.width, params.height), params.steps).map_err(RunError::Request)?,
             None => 0,
         };
+        let (height, width) = self.latent_size(params);
+        let mut schedule =
+            schedule::build(params.sampler, self.schedule_config(), &Settings::of(params, height, width))
+                .map_err(|error| RunError::Request(error.into()))?;
         reached(observer, Stage::Encoding).await?;
         let guidance = Guidance::of(params.guidance_scale);
         let context = self.context(params, guidance);
-        let mut schedule = schedule::build(params.sampler, self.schedule_config(), params.steps as usize)
-            .map_err(|error| RunError::Request(ApiError::new(ErrorCode::BadModel, error.to_string()).at("sampler")))?;
-        let mut generator = Generator::new(params.seed);
+        let mut generator = Generator::of(params.rng, params.seed);
         // The reference samples the posterior before it draws the noise.
         let origin = match start {
             Some(start) => Some(self.encode(start, &mut generator).await?),
             None => None,
         };
         let noise = self.noise(params, &mut generator);
-        let mut latents = begin(&noise, origin.as_ref(), first, &*schedule);
+        if origin.as_ref().is_some_and(|origin| origin.changes.is_some()) {
+            // The reference samples the masked picture too, whether or not the denoiser looks at it.
+            generator.normal(noise.values.len());
+        }
+        let begins = schedule.begins(first);
+        let mut latents = begin(&noise, origin.as_ref(), begins, &*schedule);
         let of = params.steps - first as u32;
         reached(observer, Stage::Step { step: 0, of }).await?;
-        for step in first..schedule.steps() {
-            let prediction = self.predict(&latents, &*schedule, step, &context, guidance).await?;
-            schedule.step(step, &prediction, &mut latents.values);
+        for evaluation in begins..schedule.evaluations() {
+            let prediction = self.predict(&latents, &*schedule, evaluation, &context, guidance).await?;
+            schedule.advance(evaluation, &prediction, &mut latents.values, &mut generator);
             if let Some(origin) = &origin {
-                origin.put_back(&mut latents.values, &noise, &*schedule, step + 1);
+                origin.put_back(&mut latents.values, &noise, &*schedule, evaluation + 1);
             }
             check(&latents.values, "a denoising step")?;
-            reached(observer, Stage::Step { step: (step - first) as u32 + 1, of }).await?;
+            // A step of two evaluations is told of after each: there too the run can be stopped.
+            let step = schedule.done(evaluation + 1).saturating_sub(first) as u32;
+            reached(observer, Stage::Step { step, of }).await?;
         }
         reached(observer, Stage::Decoding).await?;
         let mut picture = self.decode(&latents).await?;
@@ -95,10 +104,16 @@ impl Pipeline {
         Ok(Origin { latents, changes })
     }
 
+    /// Rows and columns of a picture's latents.
+    fn latent_size(&self, params: &Params) -> (usize, usize) {
+        let factor = self.facts().latent_factor;
+        ((params.height / factor) as usize, (params.width / factor) as usize)
+    }
+
     /// Unit noise of a picture's latents.
     fn noise(&self, params: &Params, generator: &mut Generator) -> Latents {
-        let factor = self.facts().latent_factor;
-        let shape = [1, self.latent_channels(), (params.height / factor) as usize, (params.width / factor) as usize];
+        let (height, width) = self.latent_size(params);
+        let shape = [1, self.latent_channels(), height, width];
         Latents { shape, values: generator.normal(shape.iter().product()) }
     }
 
@@ -117,17 +132,17 @@ impl Pipeline {
         &self,
         latents: &Latents,
         schedule: &dyn Schedule,
-        step: usize,
+        evaluation: usize,
         context: &Tensor<3>,
         guidance: Guidance,
     ) -> Result<Vec<f32>, RunError> {
         let [_, c, h, w] = latents.shape;
-        let factor = schedule.input_scale(step);
+        let factor = schedule.input_scale(evaluation);
         let input: Vec<f32> = latents.values.iter().map(|x| x * factor).collect();
         let x = tensor(input, latents.shape, self.device()).permute([0, 2, 3, 1]);
         let n = context.dims()[0];
         let x = x.expand([n, h, w, c]);
-        let time = vec![schedule.timestep(step); n];
+        let time = vec![schedule.timestep(evaluation); n];
         let y = self.denoiser().forward(self.kernels(), x, &time, context);
         let values = read(y.permute([0, 3, 1, 2])).await?;
         match guidance {
@@ -179,26 +194,26 @@ struct Origin {
 }
 
 impl Origin {
-    /// Puts the picture's latents, as noisy as `step` is, wherever nothing may change.
-    fn put_back(&self, values: &mut [f32], noise: &Latents, schedule: &dyn Schedule, step: usize) {
+    /// Puts the picture's latents, as noisy as for `evaluation`, wherever nothing may change.
+    fn put_back(&self, values: &mut [f32], noise: &Latents, schedule: &dyn Schedule, evaluation: usize) {
         let Some(changes) = &self.changes else { return };
         let known = self.latents.values.iter().zip(&noise.values);
         for ((value, (clean, noise)), changes) in values.iter_mut().zip(known).zip(changes.iter().cycle()) {
             if !changes {
-                *value = schedule.noised(step, *clean, *noise);
+                *value = schedule.noised(evaluation, *clean, *noise);
             }
         }
     }
 }
 
-/// The latents before the first step: noise alone, or the picture's with noise on them.
-fn begin(noise: &Latents, origin: Option<&Origin>, first: usize, schedule: &dyn Schedule) -> Latents {
+/// The latents before the first evaluation: noise alone, or the picture's with noise on them.
+fn begin(noise: &Latents, origin: Option<&Origin>, evaluation: usize, schedule: &dyn Schedule) -> Latents {
     let scale = schedule.noise_scale();
     let values = match origin {
         None => noise.values.iter().map(|noise| noise * scale).collect(),
         Some(origin) => {
             let both = origin.latents.values.iter().zip(&noise.values);
-            both.map(|(clean, noise)| schedule.noised(first, *clean, *noise)).collect()
+            both.map(|(clean, noise)| schedule.noised(evaluation, *clean, *noise)).collect()
         }
     };
     Latents { shape: noise.shape, values }
