@@ -8,6 +8,7 @@ use fresco_diffusion::{
     Device, LoadError, Silent,
     config::{self, ClipConfig, UNetConfig, VaeConfig},
     model::{
+        Conditioning,
         clip::Clip,
         resnet::{self, Resnet},
         transformer::{self, Transformer},
@@ -73,7 +74,7 @@ pub async fn unets(on: &Device) {
                 let part = |part: &str| format!("{case}.{part}");
                 let x = model.unet.nhwc(&part("sample"), on);
                 let context = model.unet.tensor(&part("context"), on);
-                let y = unet.forward(k, x, &model.unet.values(&part("timesteps")), &context);
+                let y = unet.forward(k, x, &model.unet.values(&part("timesteps")), &Conditioning::of(context));
                 let what = format!("{} unet {body}", model.name);
                 assert_close_nhwc(&what, y, &model.unet, &part("output"), BLOCK).await;
             }

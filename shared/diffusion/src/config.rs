@@ -3,6 +3,7 @@
 //! A value that would change the result but is not built is an error, never ignored.
 
 mod clip;
+mod mmdit;
 mod unet;
 mod vae;
 
@@ -10,7 +11,8 @@ use crate::{LoadError, Source};
 use serde::de::DeserializeOwned;
 
 pub use clip::{Activation, ClipConfig};
-pub use unet::{BlockKind, PerBlock, UNetConfig};
+pub use mmdit::{MmditConfig, QkNorm};
+pub use unet::{Addition, BlockKind, PerBlock, SIZES, UNetConfig};
 pub use vae::VaeConfig;
 
 /// The longest JSON file that is read; tokenizers of large models have a few megabytes.

@@ -6,6 +6,7 @@
 pub mod config;
 pub mod device;
 mod error;
+pub mod family;
 pub mod model;
 pub mod noise;
 mod observer;
@@ -20,8 +21,9 @@ pub mod weights;
 
 pub use device::{Candidate, Device, DeviceKind};
 pub use error::{LoadError, RunError};
+pub use family::{Component, FamilyName, Part};
 pub use observer::{Observer, Silent, Stage};
 pub use picture::{Latents, Output, Picture};
-pub use pipeline::{Facts, Pipeline};
+pub use pipeline::{Facts, LoadOptions, Pipeline};
 pub use source::{Source, SourceError};
 pub use start::{Mask, Start};

@@ -2,6 +2,7 @@
 
 use crate::{
     Latents, Observer, Output, Picture, Pipeline, RunError, Stage,
+    model::Conditioning,
     noise::Generator,
     schedule::{self, Schedule},
     start::{self, Start},
@@ -49,9 +50,9 @@ impl Pipeline {
             Some(start) => start.first_step((params.width, params.height), params.steps).map_err(RunError::Request)?,
             None => 0,
         };
+        self.facts().check_size(params.width, params.height).map_err(RunError::Request)?;
         reached(observer, Stage::Encoding).await?;
-        let guidance = Guidance::of(params.guidance_scale);
-        let context = self.context(params, guidance);
+        let told = self.condition(params)?;
         let mut schedule = schedule::build(params.sampler, self.schedule_config(), params.steps as usize)
             .map_err(|error| RunError::Request(ApiError::new(ErrorCode::BadModel, error.to_string()).at("sampler")))?;
         let mut generator = Generator::new(params.seed);
@@ -65,7 +66,7 @@ impl Pipeline {
         let of = params.steps - first as u32;
         reached(observer, Stage::Step { step: 0, of }).await?;
         for step in first..schedule.steps() {
-            let prediction = self.predict(&latents, &*schedule, step, &context, guidance).await?;
+            let prediction = self.predict(&latents, None, &*schedule, step, &told, params.guidance_scale).await?;
             schedule.step(step, &prediction, &mut latents.values);
             if let Some(origin) = &origin {
                 origin.put_back(&mut latents.values, &noise, &*schedule, step + 1);
@@ -102,41 +103,51 @@ impl Pipeline {
         Latents { shape, values: generator.normal(shape.iter().product()) }
     }
 
-    /// The prompt's states; before them the negative prompt's when there is guidance.
-    fn context(&self, params: &Params, guidance: Guidance) -> Tensor<3> {
-        let texts = match guidance {
-            Guidance::Off => vec![&params.prompt],
-            Guidance::Scale(_) => vec![&params.negative_prompt, &params.prompt],
-        };
-        let ids: Vec<_> = texts.into_iter().map(|text| self.tokenizer().encode(text, self.text().length())).collect();
-        self.text().forward(self.kernels(), &ids).states
-    }
-
-    /// The denoiser's prediction for NCHW latents, guided.
+    /// The denoiser's prediction for NCHW latents, guided where `told` holds a negative prompt too.
+    ///
+    /// `extra` are the channels behind the latents' that a model made for inpainting takes, as they are: the
+    /// schedule scales the latents only.
     async fn predict(
         &self,
         latents: &Latents,
+        extra: Option<&Latents>,
         schedule: &dyn Schedule,
         step: usize,
-        context: &Tensor<3>,
-        guidance: Guidance,
+        told: &Conditioning,
+        guidance_scale: f32,
     ) -> Result<Vec<f32>, RunError> {
-        let [_, c, h, w] = latents.shape;
+        self.check_extra(latents, extra)?;
         let factor = schedule.input_scale(step);
-        let input: Vec<f32> = latents.values.iter().map(|x| x * factor).collect();
-        let x = tensor(input, latents.shape, self.device()).permute([0, 2, 3, 1]);
-        let n = context.dims()[0];
+        let mut input: Vec<f32> = latents.values.iter().map(|x| x * factor).collect();
+        input.extend(extra.into_iter().flat_map(|extra| &extra.values));
+        let [_, c, h, w] = latents.shape;
+        let c = c + extra.map_or(0, |extra| extra.shape[1]);
+        let x = tensor(input, [1, c, h, w], self.device()).permute([0, 2, 3, 1]);
+        let n = told.batch();
         let x = x.expand([n, h, w, c]);
         let time = vec![schedule.timestep(step); n];
-        let y = self.denoiser().forward(self.kernels(), x, &time, context);
+        let y = self.denoiser().forward(self.kernels(), x, &time, told);
         let values = read(y.permute([0, 3, 1, 2])).await?;
-        match guidance {
-            Guidance::Off => Ok(values),
-            Guidance::Scale(scale) => {
-                let (without, with) = values.split_at(values.len() / 2);
-                Ok(without.iter().zip(with).map(|(without, with)| without + scale * (with - without)).collect())
-            }
+        if n < 2 {
+            return Ok(values);
         }
+        // Classifier-free guidance (Ho & Salimans 2022), in one batch of two.
+        let (without, with) = values.split_at(values.len() / 2);
+        Ok(without.iter().zip(with).map(|(without, with)| without + guidance_scale * (with - without)).collect())
+    }
+
+    /// Whether the channels behind the latents' are as many as the denoiser takes.
+    fn check_extra(&self, latents: &Latents, extra: Option<&Latents>) -> Result<(), RunError> {
+        let wanted = self.facts().extra_channels;
+        let shape = [latents.shape[0], wanted, latents.shape[2], latents.shape[3]];
+        if extra.map_or(wanted == 0, |extra| extra.shape == shape) {
+            return Ok(());
+        }
+        let message = match wanted {
+            0 => "This model takes no mask into its denoiser",
+            _ => "This model repaints a part of a picture: it needs a picture and a mask",
+        };
+        Err(RunError::Request(ApiError::field("mask", message)))
     }
 
     /// Latents to 8-bit pixels.
@@ -150,19 +161,6 @@ impl Pipeline {
         check(&values, "the autoencoder")?;
         let rgb = values.iter().map(|x| to_byte(*x)).collect();
         Ok(Picture { width: width as u32, height: height as u32, rgb })
-    }
-}
-
-/// Classifier-free guidance (Ho & Salimans 2022), in one batch of two.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Guidance {
-    Off,
-    Scale(f32),
-}
-
-impl Guidance {
-    fn of(scale: f32) -> Self {
-        if scale > 1.0 { Guidance::Scale(scale) } else { Guidance::Off }
     }
 }
 

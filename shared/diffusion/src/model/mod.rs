@@ -1,12 +1,17 @@
-//! The networks: CLIP text encoder, UNet, autoencoder, and the layers they share.
+//! The networks: CLIP text encoder, UNet, MMDiT, autoencoder, and the layers they share.
 
 pub mod attention;
 pub mod clip;
+mod conditioning;
 mod linear;
+pub mod mmdit;
+pub mod mmdit_block;
+pub mod mmdit_embed;
 pub mod resnet;
 pub mod transformer;
 pub mod unet;
 pub mod unet_blocks;
 pub mod vae;
 
+pub use conditioning::Conditioning;
 pub use linear::Linear;

@@ -20,6 +20,14 @@ pub enum Float {
 }
 
 impl Float {
+    /// Bytes of a value.
+    pub fn bytes(self) -> usize {
+        match self {
+            Float::F16 | Float::Bf16 => 2,
+            Float::F32 => 4,
+        }
+    }
+
     /// Little-endian bytes as f32 values.
     pub fn decode(self, bytes: &[u8]) -> Vec<f32> {
         match self {

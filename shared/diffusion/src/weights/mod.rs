@@ -9,7 +9,10 @@ mod scope;
 use crate::{Device, LoadError, Observer, Source, Stage};
 use burn::tensor::{Tensor, TensorData};
 pub use header::{Entry, Float};
-use std::{collections::BTreeMap, ops::ControlFlow};
+use std::{
+    collections::BTreeMap,
+    ops::{ControlFlow, Range},
+};
 
 pub use scope::Scope;
 
@@ -17,6 +20,19 @@ pub use scope::Scope;
 pub trait Load {
     /// The tensor `name`, of exactly this shape, as f32 values in row-major order.
     fn values(&mut self, name: &str, shape: &[usize]) -> impl Future<Output = Result<Vec<f32>, LoadError>>;
+    /// Some of a tensor's values in row-major order: for a table that is far larger than what is needed of it.
+    fn part(
+        &mut self,
+        name: &str,
+        shape: &[usize],
+        part: Range<usize>,
+    ) -> impl Future<Output = Result<Vec<f32>, LoadError>> {
+        async move {
+            let values = self.values(name, shape).await?;
+            let found = values.get(part.clone()).map(<[f32]>::to_vec);
+            found.ok_or_else(|| LoadError::bad(name, format!("has no values {part:?}")))
+        }
+    }
     /// The tensor's shape, or `None` when there is no such tensor.
     fn shape(&self, name: &str) -> Option<&[usize]>;
     /// Where tensors are put.
@@ -78,6 +94,15 @@ pub async fn files(source: &impl Source, stem: &str) -> Result<Vec<String>, Load
     }
 }
 
+/// How many numbers a weights file holds, as its header says.
+///
+/// # Errors
+/// The file is missing or is no weights file.
+pub async fn parameters(source: &impl Source, file: &str) -> Result<u64, LoadError> {
+    let tensors = header::read(source, file).await?;
+    Ok(tensors.iter().map(|(_, entry)| entry.shape.iter().product::<usize>() as u64).sum())
+}
+
 impl<'a, S: Source, O: Observer> Weights<'a, S, O> {
     /// Reads the headers of `files`.
     pub async fn open(
@@ -131,6 +156,24 @@ impl<S: Source, O: Observer> Load for Weights<'_, S, O> {
             ControlFlow::Continue(()) => Ok(values),
             ControlFlow::Break(()) => Err(LoadError::Cancelled),
         }
+    }
+
+    async fn part(&mut self, name: &str, shape: &[usize], part: Range<usize>) -> Result<Vec<f32>, LoadError> {
+        let within = part.start <= part.end && part.end <= shape.iter().product();
+        let entry = self.tensors.get(name).filter(|entry| within && entry.shape == shape);
+        let Some(Entry { file, float: Ok(float), range, .. }) = entry else {
+            // The whole tensor has the right error.
+            self.values(name, shape).await?;
+            return Err(LoadError::bad(&self.main, format!("values {part:?} of {name} are not in it")));
+        };
+        let size = float.bytes() as u64;
+        let range = range.start + part.start as u64 * size..range.start + part.end as u64 * size;
+        let bytes = self.source.read(file, range.clone()).await?;
+        if bytes.len() as u64 != range.end - range.start {
+            return Err(LoadError::bad(file, format!("{} of {} bytes of {name} came", bytes.len(), part.len())));
+        }
+        self.progress.loaded += bytes.len() as u64;
+        Ok(float.decode(&bytes))
     }
 
     fn shape(&self, name: &str) -> Option<&[usize]> {

@@ -4,6 +4,7 @@ use super::{Load, tensor};
 use crate::{LoadError, model::Linear};
 use burn::tensor::Tensor;
 use fresco_kernels::{Conv2d, Norm, Padding};
+use std::ops::Range;
 
 /// A prefix of tensor names, such as `down_blocks.0.resnets.1.`.
 pub struct Scope<'a, W> {
@@ -37,6 +38,11 @@ impl<'a, W: Load> Scope<'a, W> {
     /// The values of a tensor.
     pub async fn values(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, LoadError> {
         self.weights.values(&format!("{}{name}", self.prefix), shape).await
+    }
+
+    /// Some of a tensor's values.
+    pub async fn part(&mut self, name: &str, shape: &[usize], part: Range<usize>) -> Result<Vec<f32>, LoadError> {
+        self.weights.part(&format!("{}{name}", self.prefix), shape, part).await
     }
 
     /// A vector on the device.
