@@ -3,6 +3,7 @@
 
 mod blocks;
 mod broken;
+mod families;
 mod files;
 mod models;
 mod noise;

@@ -37,6 +37,14 @@ on_cpu! {
     whole_pictures = crate::pictures::whole;
     image_to_image = crate::transforms::image_to_image;
     inpainting = crate::transforms::inpainting;
+    sdxl_steps = crate::families::sdxl_steps;
+    inpainting_steps = crate::families::inpainting_steps;
+    mmdit_steps = crate::families::mmdit_steps;
+    mmdit_blocks = crate::families::mmdit_blocks;
+    sdxl_pictures = crate::families::sdxl_pictures;
+    text_encoders_apart = crate::families::text_encoders_apart;
+    family_facts = crate::families::facts;
+    family_misfits = crate::families::misfits;
     cancel_between_steps = crate::pictures::cancel;
     broken_folders = crate::broken::folders;
     transform_refusals = crate::transforms::refusals;

@@ -14,6 +14,8 @@ import models
 import noise
 import pictures
 import schedules
+import sd3
+import sdxl
 import sensitivity
 import stages
 import transforms
@@ -77,6 +79,9 @@ def main(out):
         parameters[name] = pictures.write(out, name, pipe, double)
         transforms.write(out, name, pipe)
     save_json(out / "pictures.json", parameters, indent=1)
+    print("families")
+    for part in (sdxl, sd3):
+        part.write(out)
     write_manifest(out)
     check_size(out)
 

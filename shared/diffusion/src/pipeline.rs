@@ -8,7 +8,6 @@ use crate::{
         vae::{Decoder, Encoder},
     },
     schedule::ScheduleConfig,
-    weights::Progress,
 };
 use fresco_api::{ApiError, ErrorCode, Params};
 use fresco_kernels::Kernels;

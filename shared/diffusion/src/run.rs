@@ -21,7 +21,22 @@ impl Pipeline {
     /// # Errors
     /// The observer cancelled it, the device failed, or numbers overflowed.
     pub async fn generate(&self, params: &Params, observer: &mut impl Observer) -> Result<Output, RunError> {
-        self.run(params, None, observer).await
+        self.run(params, None, None, observer).await
+    }
+
+    /// As [`Pipeline::generate`] or [`Pipeline::transform`], with prompts that [`Pipeline::condition`] read before:
+    /// the text encoders need not be there any more.
+    ///
+    /// # Errors
+    /// As [`Pipeline::transform`].
+    pub async fn paint(
+        &self,
+        params: &Params,
+        start: Option<&Start<'_>>,
+        told: &Conditioning,
+        observer: &mut impl Observer,
+    ) -> Result<Output, RunError> {
+        self.run(params, start, Some(told), observer).await
     }
 
     /// One picture that starts from another: image to image, and with a mask inpainting.
@@ -37,13 +52,14 @@ impl Pipeline {
         start: &Start<'_>,
         observer: &mut impl Observer,
     ) -> Result<Output, RunError> {
-        self.run(params, Some(start), observer).await
+        self.run(params, Some(start), None, observer).await
     }
 
     async fn run(
         &self,
         params: &Params,
         start: Option<&Start<'_>>,
+        told: Option<&Conditioning>,
         observer: &mut impl Observer,
     ) -> Result<Output, RunError> {
         let first = match start {
@@ -52,7 +68,10 @@ impl Pipeline {
         };
         self.facts().check_size(params.width, params.height).map_err(RunError::Request)?;
         reached(observer, Stage::Encoding).await?;
-        let told = self.condition(params)?;
+        let told = match told {
+            Some(told) => told.clone(),
+            None => self.condition(params)?,
+        };
         let mut schedule = schedule::build(params.sampler, self.schedule_config(), params.steps as usize)
             .map_err(|error| RunError::Request(ApiError::new(ErrorCode::BadModel, error.to_string()).at("sampler")))?;
         let mut generator = Generator::new(params.seed);
