@@ -128,7 +128,7 @@ impl Pipeline {
         let n = context.dims()[0];
         let x = x.expand([n, h, w, c]);
         let time = vec![schedule.timestep(step); n];
-        let y = self.denoiser().forward(self.kernels(), x, &time, context);
+        let y = self.denoiser().forward(self.kernels(), x, &time, context, None);
         let values = read(y.permute([0, 3, 1, 2])).await?;
         match guidance {
             Guidance::Off => Ok(values),

@@ -2,6 +2,7 @@
 
 use super::{
     Linear,
+    attention::Shared,
     resnet::{self, Resnet},
     transformer::{self, Transformer},
     unet_blocks::{Down, Up},
@@ -55,19 +56,26 @@ impl UNet {
     }
 
     /// `x` `[n, h, w, in_channels]` at `timesteps` `[n]`, told `context` `[n, tokens, width]`; gives
-    /// `[n, h, w, out_channels]`.
-    pub fn forward(&self, k: &dyn Kernels, x: Tensor<4>, timesteps: &[f32], context: &Tensor<3>) -> Tensor<4> {
+    /// `[n, h, w, out_channels]`. With `shared`, one row's picture lends its style to the others.
+    pub fn forward(
+        &self,
+        k: &dyn Kernels,
+        x: Tensor<4>,
+        timesteps: &[f32],
+        context: &Tensor<3>,
+        shared: Option<Shared>,
+    ) -> Tensor<4> {
         let time = self.embed(timesteps);
         let mut x = k.conv2d(x, &self.enter);
         let mut skips = vec![x.clone()];
         for block in &self.down {
-            x = block.forward(k, x, &time, context, &mut skips);
+            x = block.forward(k, x, &time, context, shared, &mut skips);
         }
         let (before, attention, after) = &self.middle;
         x = before.forward(k, x, Some(&time));
-        x = after.forward(k, attention.forward(k, x, context), Some(&time));
+        x = after.forward(k, attention.forward(k, x, context, shared), Some(&time));
         for block in &self.up {
-            x = block.forward(k, x, &time, context, &mut skips);
+            x = block.forward(k, x, &time, context, shared, &mut skips);
         }
         let x = k.group_norm(x, &self.norm, self.config.norm_num_groups, true);
         k.conv2d(x, &self.leave)
