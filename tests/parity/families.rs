@@ -98,7 +98,7 @@ pub async fn sdxl_steps(on: &Device) {
         sizes: vec![16.0, 24.0, 0.0, 0.0, 16.0, 24.0, 64.0, 32.0, 4.0, 8.0, 16.0, 24.0],
     };
     for (body, k) in [("plain", &Plain as &dyn Kernels), ("fast", &Fast)] {
-        let y = unet.forward(k, latents([2, 4, 8, 12], on), &[999.0, 250.5], &told);
+        let y = unet.forward(k, latents([2, 4, 8, 12], on), &[999.0, 250.5], &told, None);
         assert_close_nhwc(&format!("sdxl {body}"), y, &family.golden, "step", BLOCK).await;
     }
 }
@@ -110,7 +110,7 @@ pub async fn inpainting_steps(on: &Device) {
     let recipe = family.recipe_over("unet", "inpainting");
     let unet = with(&recipe, on, async |root| UNet::load(root, config, on).await).await;
     let told = Conditioning::of(input("context", [2, 77, 40], on));
-    let y = unet.forward(&Fast, latents([2, 9, 8, 12], on), &[999.0, 250.5], &told);
+    let y = unet.forward(&Fast, latents([2, 9, 8, 12], on), &[999.0, 250.5], &told, None);
     assert_close_nhwc("inpainting", y, &family.golden, "inpainting.step", BLOCK).await;
 }
 

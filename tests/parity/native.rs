@@ -41,6 +41,7 @@ on_cpu! {
     inpainting_steps = crate::families::inpainting_steps;
     mmdit_steps = crate::families::mmdit_steps;
     mmdit_blocks = crate::families::mmdit_blocks;
+    sd3_pictures = crate::families::sd3_pictures;
     sdxl_pictures = crate::families::sdxl_pictures;
     text_encoders_apart = crate::families::text_encoders_apart;
     family_facts = crate::families::facts;

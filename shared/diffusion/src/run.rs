@@ -145,7 +145,7 @@ impl Pipeline {
         let n = told.batch();
         let x = x.expand([n, h, w, c]);
         let time = vec![schedule.timestep(step); n];
-        let y = self.denoiser().forward(self.kernels(), x, &time, told);
+        let y = self.denoiser().forward(self.kernels(), x, &time, told, None);
         let values = read(y.permute([0, 3, 1, 2])).await?;
         if n < 2 {
             return Ok(values);

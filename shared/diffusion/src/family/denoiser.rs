@@ -3,7 +3,7 @@
 use crate::{
     Device, LoadError, Source,
     config::{MmditConfig, UNetConfig, read_json},
-    model::{Conditioning, mmdit::Mmdit, unet::UNet},
+    model::{Conditioning, attention::Shared, mmdit::Mmdit, unet::UNet},
     weights::{Load, Scope},
 };
 use burn::tensor::Tensor;
@@ -141,10 +141,24 @@ impl DenoiserConfig {
 
 impl Denoiser {
     /// The prediction `[n, h, w, c]` for `x` `[n, h, w, channels]` at `timesteps` `[n]`.
-    pub fn forward(&self, k: &dyn Kernels, x: Tensor<4>, timesteps: &[f32], told: &Conditioning) -> Tensor<4> {
+    ///
+    /// With `shared`, one row's picture lends its style to the others; only where [`Denoiser::can_share`].
+    pub fn forward(
+        &self,
+        k: &dyn Kernels,
+        x: Tensor<4>,
+        timesteps: &[f32],
+        told: &Conditioning,
+        shared: Option<Shared>,
+    ) -> Tensor<4> {
         match self {
-            Denoiser::UNet(unet) => unet.forward(k, x, timesteps, told),
+            Denoiser::UNet(unet) => unet.forward(k, x, timesteps, told, shared),
             Denoiser::Mmdit(mmdit) => mmdit.forward(k, x, timesteps, told),
         }
+    }
+
+    /// Whether rows of a batch can see one row's picture.
+    pub fn can_share(&self) -> bool {
+        matches!(self, Denoiser::UNet(_))
     }
 }

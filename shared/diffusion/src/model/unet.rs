@@ -2,6 +2,7 @@
 
 use super::{
     Conditioning, Linear,
+    attention::Shared,
     resnet::{self, Resnet},
     transformer::{self, Transformer},
     unet_blocks::{Down, Up},
@@ -62,8 +63,16 @@ impl UNet {
         Ok(Self { config, time, added, enter, down, middle, up, norm, leave, device: device.clone() })
     }
 
-    /// `x` `[n, h, w, in_channels]` at `timesteps` `[n]`; gives `[n, h, w, out_channels]`.
-    pub fn forward(&self, k: &dyn Kernels, x: Tensor<4>, timesteps: &[f32], told: &Conditioning) -> Tensor<4> {
+    /// `x` `[n, h, w, in_channels]` at `timesteps` `[n]`; gives `[n, h, w, out_channels]`. With `shared`, one row's
+    /// picture lends its style to the others.
+    pub fn forward(
+        &self,
+        k: &dyn Kernels,
+        x: Tensor<4>,
+        timesteps: &[f32],
+        told: &Conditioning,
+        shared: Option<Shared>,
+    ) -> Tensor<4> {
         let (time, context) = (self.embed(timesteps), &told.states);
         let time = match self.embed_added(told) {
             Some(added) => time + added,
@@ -72,13 +81,13 @@ impl UNet {
         let mut x = k.conv2d(x, &self.enter);
         let mut skips = vec![x.clone()];
         for block in &self.down {
-            x = block.forward(k, x, &time, context, &mut skips);
+            x = block.forward(k, x, &time, context, shared, &mut skips);
         }
         let (before, attention, after) = &self.middle;
         x = before.forward(k, x, Some(&time));
-        x = after.forward(k, attention.forward(k, x, context), Some(&time));
+        x = after.forward(k, attention.forward(k, x, context, shared), Some(&time));
         for block in &self.up {
-            x = block.forward(k, x, &time, context, &mut skips);
+            x = block.forward(k, x, &time, context, shared, &mut skips);
         }
         let x = k.group_norm(x, &self.norm, self.config.norm_num_groups, true);
         k.conv2d(x, &self.leave)
