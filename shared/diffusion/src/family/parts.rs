@@ -214,10 +214,11 @@ impl<'a, S: Source, O: Observer> Loading<'a, S, O> {
 
 async fn component(source: &impl Source, part: Part, folder: &str, stem: &str) -> Result<Component, LoadError> {
     let files = weights::files(source, &format!("{folder}/{stem}")).await?;
-    let (mut parameters, mut bytes) = (0, 0);
+    let listing = weights::listing(source, &files).await?;
+    let parameters = listing.tensors.values().map(|entry| entry.shape.iter().product::<usize>() as u64).sum();
+    let mut bytes = 0;
     for file in &files {
         bytes += source.len(file).await?.ok_or_else(|| LoadError::bad(file, "the file is missing"))?;
-        parameters += weights::parameters(source, file).await?;
     }
     Ok(Component { part, folder: folder.to_owned(), files, parameters, bytes })
 }

@@ -1,20 +1,33 @@
-//! Reads safetensors through a [`Source`], one tensor at a time.
+//! Reads weights files (safetensors, GGUF) through a [`Source`], one tensor at a time.
 //!
 //! A file's header is checked as a whole before the first tensor is read; host memory then stays
 //! near the size of the largest tensor.
 
+pub mod checkpoint;
+mod embedding;
+mod entry;
+mod gguf;
 mod header;
+mod kept;
+pub mod lora;
+mod safetensors;
 mod scope;
+mod storage;
 
 use crate::{Device, LoadError, Observer, Source, Stage};
 use burn::tensor::{Tensor, TensorData};
-pub use header::{Entry, Float};
 use std::{
     collections::BTreeMap,
     ops::{ControlFlow, Range},
 };
 
+pub use embedding::{Vectors, embedding};
+pub use entry::{Entry, Listing, View};
+pub use gguf::{Block, quantise_q8_0};
+pub use header::{Header, read as header};
+pub use kept::{Keeping, Kept};
 pub use scope::Scope;
+pub use storage::Storage;
 
 /// Gives tensors by their published names.
 pub trait Load {
@@ -37,6 +50,10 @@ pub trait Load {
     fn shape(&self, name: &str) -> Option<&[usize]>;
     /// Where tensors are put.
     fn device(&self) -> &Device;
+    /// Where laid-out tensors are kept for the next time, if they are.
+    fn kept(&mut self) -> Option<&mut Kept> {
+        None
+    }
 }
 
 /// The weights of one component: one file, or several behind an index.
@@ -44,9 +61,7 @@ pub struct Weights<'a, S, O> {
     source: &'a S,
     observer: &'a mut O,
     device: &'a Device,
-    /// The file that errors name when a tensor is in none.
-    main: String,
-    tensors: BTreeMap<String, Entry>,
+    listing: Listing,
     progress: &'a mut Progress,
 }
 
@@ -94,17 +109,29 @@ pub async fn files(source: &impl Source, stem: &str) -> Result<Vec<String>, Load
     }
 }
 
-/// How many numbers a weights file holds, as its header says.
+/// The tensors of a component's files.
 ///
 /// # Errors
-/// The file is missing or is no weights file.
-pub async fn parameters(source: &impl Source, file: &str) -> Result<u64, LoadError> {
-    let tensors = header::read(source, file).await?;
-    Ok(tensors.iter().map(|(_, entry)| entry.shape.iter().product::<usize>() as u64).sum())
+/// A file is missing, truncated or damaged.
+pub async fn listing(source: &impl Source, files: &[String]) -> Result<Listing, LoadError> {
+    let mut all = Listing { file: files.first().cloned().unwrap_or_default(), ..Listing::default() };
+    for file in files {
+        match source.listing(file) {
+            Some(known) => {
+                all.file.clone_from(&known.file);
+                all.tensors.extend(known.tensors.clone());
+            }
+            None => all.tensors.extend(header::read(source, file).await?.tensors),
+        }
+    }
+    Ok(all)
 }
 
 impl<'a, S: Source, O: Observer> Weights<'a, S, O> {
-    /// Reads the headers of `files`.
+    /// Reads the headers of `files`, unless the source knows their tensors already.
+    ///
+    /// # Errors
+    /// A file is missing, truncated or damaged.
     pub async fn open(
         source: &'a S,
         files: &[String],
@@ -112,12 +139,12 @@ impl<'a, S: Source, O: Observer> Weights<'a, S, O> {
         observer: &'a mut O,
         progress: &'a mut Progress,
     ) -> Result<Self, LoadError> {
-        let mut tensors = BTreeMap::new();
-        for file in files {
-            tensors.extend(header::read(source, file).await?);
-        }
-        let main = files.first().cloned().unwrap_or_default();
-        Ok(Self { source, observer, device, main, tensors, progress })
+        Ok(Self { source, observer, device, listing: listing(source, files).await?, progress })
+    }
+
+    /// The tensors that there are.
+    pub fn listing(&self) -> &Listing {
+        &self.listing
     }
 
     /// The weights from their root.
@@ -129,9 +156,10 @@ impl<'a, S: Source, O: Observer> Weights<'a, S, O> {
 impl<S: Source, O: Observer> Load for Weights<'_, S, O> {
     async fn values(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, LoadError> {
         let entry = self
+            .listing
             .tensors
             .get(name)
-            .ok_or_else(|| LoadError::MissingTensor { file: self.main.clone(), tensor: name.to_owned() })?;
+            .ok_or_else(|| LoadError::MissingTensor { file: self.listing.file.clone(), tensor: name.to_owned() })?;
         if entry.shape != shape {
             return Err(LoadError::WrongShape {
                 file: entry.file.clone(),
@@ -140,16 +168,8 @@ impl<S: Source, O: Observer> Load for Weights<'_, S, O> {
                 expected: shape.to_vec(),
             });
         }
-        let float = entry
-            .float
-            .as_ref()
-            .map_err(|dtype| LoadError::unsupported(&entry.file, format!("the type {dtype} of tensor {name}")))?;
+        let values = entry.read(self.source, name).await?;
         let length = entry.range.end - entry.range.start;
-        let bytes = self.source.read(&entry.file, entry.range.clone()).await?;
-        if bytes.len() as u64 != length {
-            return Err(LoadError::bad(&entry.file, format!("{} of {length} bytes of {name} came", bytes.len())));
-        }
-        let values = float.decode(&bytes);
         self.progress.loaded += length;
         let Progress { loaded, total } = *self.progress;
         match self.observer.reached(Stage::Loading { loaded, total }).await {
@@ -159,25 +179,19 @@ impl<S: Source, O: Observer> Load for Weights<'_, S, O> {
     }
 
     async fn part(&mut self, name: &str, shape: &[usize], part: Range<usize>) -> Result<Vec<f32>, LoadError> {
-        let within = part.start <= part.end && part.end <= shape.iter().product();
-        let entry = self.tensors.get(name).filter(|entry| within && entry.shape == shape);
-        let Some(Entry { file, float: Ok(float), range, .. }) = entry else {
+        let entry = self.listing.tensors.get(name).filter(|entry| entry.shape == shape);
+        let Some(entry) = entry else {
             // The whole tensor has the right error.
             self.values(name, shape).await?;
-            return Err(LoadError::bad(&self.main, format!("values {part:?} of {name} are not in it")));
+            return Ok(Vec::new());
         };
-        let size = float.bytes() as u64;
-        let range = range.start + part.start as u64 * size..range.start + part.end as u64 * size;
-        let bytes = self.source.read(file, range.clone()).await?;
-        if bytes.len() as u64 != range.end - range.start {
-            return Err(LoadError::bad(file, format!("{} of {} bytes of {name} came", bytes.len(), part.len())));
-        }
-        self.progress.loaded += bytes.len() as u64;
-        Ok(float.decode(&bytes))
+        let values = entry.read_part(self.source, name, part).await?;
+        self.progress.loaded += entry.stored(values.len());
+        Ok(values)
     }
 
     fn shape(&self, name: &str) -> Option<&[usize]> {
-        self.tensors.get(name).map(|entry| entry.shape.as_slice())
+        self.listing.shape(name)
     }
 
     fn device(&self) -> &Device {
