@@ -6,22 +6,28 @@
 pub mod config;
 pub mod device;
 mod error;
+mod finish;
 pub mod model;
 pub mod noise;
 mod observer;
 mod picture;
 mod pipeline;
+pub mod post;
+pub mod preview;
 mod run;
 pub mod schedule;
 mod source;
 mod start;
+pub mod tiles;
 pub mod tokenizer;
 pub mod weights;
 
 pub use device::{Candidate, Device, DeviceKind};
 pub use error::{LoadError, RunError};
+pub use finish::FastDecoder;
 pub use observer::{Observer, Silent, Stage};
 pub use picture::{Latents, Output, Picture};
 pub use pipeline::{Facts, Pipeline};
 pub use source::{Source, SourceError};
 pub use start::{Mask, Start};
+pub use tiles::Tiling;

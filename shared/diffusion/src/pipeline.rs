@@ -3,6 +3,7 @@
 use crate::{
     Device, LoadError, Observer, Source,
     config::{ClipConfig, UNetConfig, VaeConfig, read_json},
+    finish::Finish,
     model::{
         clip::Clip,
         unet::UNet,
@@ -44,6 +45,7 @@ pub struct Pipeline {
     schedule: ScheduleConfig,
     device: Device,
     kernels: &'static dyn Kernels,
+    pub(crate) finish: Finish,
 }
 
 /// The configuration of every component, checked.
@@ -93,7 +95,19 @@ impl Pipeline {
         let decoder = Decoder::load(weights.root(), &vae).await?;
         let encoder = Encoder::load(weights.root(), &vae).await?;
         let (device, kernels) = (device.clone(), fresco_kernels::fast());
-        Ok(Self { facts, tokenizer, text, unet, decoder, encoder, vae, schedule, device, kernels })
+        Ok(Self {
+            facts,
+            tokenizer,
+            text,
+            unet,
+            decoder,
+            encoder,
+            vae,
+            schedule,
+            device,
+            kernels,
+            finish: Finish::default(),
+        })
     }
 
     /// What the configuration says.

@@ -3,7 +3,10 @@
 pub mod attention;
 pub mod clip;
 mod linear;
+pub mod program;
 pub mod resnet;
+pub mod rrdb;
+pub mod taesd;
 pub mod transformer;
 pub mod unet;
 pub mod unet_blocks;

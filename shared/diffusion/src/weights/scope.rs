@@ -22,6 +22,11 @@ impl<'a, W: Load> Scope<'a, W> {
         Scope { prefix: format!("{}{part}.", self.prefix), weights: self.weights }
     }
 
+    /// The same place.
+    pub fn here(&mut self) -> Scope<'_, W> {
+        Scope { prefix: self.prefix.clone(), weights: self.weights }
+    }
+
     /// Whether a tensor is there.
     pub fn has(&self, name: &str) -> bool {
         self.weights.shape(&format!("{}{name}", self.prefix)).is_some()
@@ -71,11 +76,22 @@ impl<'a, W: Load> Scope<'a, W> {
         stride: usize,
         padding: Padding,
     ) -> Result<Conv2d, LoadError> {
+        let filters = self.filters((from, to), kernel, stride, padding).await?;
+        Ok(Conv2d { bias: Some(self.vector("bias", to).await?), ..filters })
+    }
+
+    /// A convolution without bias.
+    pub async fn filters(
+        &mut self,
+        (from, to): (usize, usize),
+        kernel: usize,
+        stride: usize,
+        padding: Padding,
+    ) -> Result<Conv2d, LoadError> {
         let published = self.values("weight", &[to, from, kernel, kernel]).await?;
         let weight = channels_last(&published, from, kernel * kernel);
         let weight = tensor(weight, [to, kernel, kernel, from], self.weights.device());
-        let bias = Some(self.vector("bias", to).await?);
-        Ok(Conv2d { weight, bias, stride, padding })
+        Ok(Conv2d { weight, bias: None, stride, padding })
     }
 }
 
