@@ -143,6 +143,7 @@ impl Form {
             sampler: number("sampler", "No such sampler", &self.sampler)?,
             seed: number("seed", "The seed must be a whole number from 0 to 2^64 - 1, or empty", &self.seed)?,
             model: Some(DEFAULT_MODEL.into()),
+            ..Default::default()
         };
         request.resolve(model, 0)?;
         Ok(request)

@@ -6,7 +6,7 @@ use crate::{
     engine::{DeviceChoice, Engine, EngineError, Made, Progress, local},
 };
 use clap::Args;
-use fresco_api::{ApiError, ImageRequest, Params, Sampler};
+use fresco_api::{ApiError, ImageRequest, Params, Post, Sampler};
 use fresco_diffusion::Latents;
 use safetensors::{Dtype, tensor::TensorView};
 use serde::Serialize;
@@ -49,6 +49,21 @@ pub(super) struct Generate {
     /// Pixels.
     #[arg(long, value_name = "H")]
     height: Option<u32>,
+    /// Brightness of the finished picture; 1 leaves it as it is.
+    #[arg(long, value_name = "F")]
+    brightness: Option<f32>,
+    /// Contrast of the finished picture; 1 leaves it as it is.
+    #[arg(long, value_name = "F")]
+    contrast: Option<f32>,
+    /// Sharpness of the finished picture; 1 leaves it as it is.
+    #[arg(long, value_name = "F")]
+    sharpness: Option<f32>,
+    /// Gaussian blur of the finished picture, in pixels.
+    #[arg(long, value_name = "PIXELS")]
+    blur: Option<f32>,
+    /// Enlarges the finished picture 2 or 4 times.
+    #[arg(long, value_name = "1|2|4")]
+    upscale: Option<u32>,
     /// What runs the model: auto, cpu, vulkan, cuda or metal.
     #[arg(long, default_value_t = DeviceChoice::Auto)]
     device: DeviceChoice,
@@ -107,8 +122,19 @@ impl Generate {
             guidance_scale: self.guidance,
             sampler: sampler.map_err(|error| ApiError::field("sampler", error))?,
             seed: self.seed,
-            model: None,
+            post: self.post(),
+            ..ImageRequest::default()
         })
+    }
+
+    fn post(&self) -> Post {
+        Post {
+            upscale: self.upscale,
+            brightness: self.brightness,
+            contrast: self.contrast,
+            sharpness: self.sharpness,
+            blur: self.blur,
+        }
     }
 
     fn deliver(&self, out: &Path, params: &Params, made: &Made, took: Duration) -> Result<(), Problem> {

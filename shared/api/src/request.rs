@@ -1,6 +1,6 @@
 //! A request for a picture, and the complete parameters it becomes once a model's defaults are filled in.
 
-use crate::{ApiError, ModelId, ModelInfo, Sampler, limits};
+use crate::{ApiError, ModelId, ModelInfo, Post, Sampler, limits};
 use serde::{Deserialize, Serialize};
 
 /// What a client asks for. Everything but the prompt may be left out.
@@ -34,6 +34,12 @@ pub struct ImageRequest {
     /// The catalogue entry; the default model when left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<ModelId>,
+    /// What is done to the finished picture.
+    #[serde(default, skip_serializing_if = "Post::is_nothing")]
+    pub post: Post,
+    /// Whether small pictures of the run so far are wanted as events; making them takes a little time.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub preview: bool,
 }
 
 /// A request with nothing left open: the same parameters give the same picture.
@@ -58,6 +64,9 @@ pub struct Params {
     pub seed: u64,
     /// The catalogue entry.
     pub model: ModelId,
+    /// What is done to the finished picture.
+    #[serde(default, skip_serializing_if = "Post::is_nothing")]
+    pub post: Post,
 }
 
 impl ImageRequest {
@@ -78,6 +87,7 @@ impl ImageRequest {
             sampler: self.sampler.unwrap_or_default(),
             seed: self.seed.unwrap_or(random_seed),
             model: model.id.clone(),
+            post: self.post,
         };
         params.check(model)?;
         Ok(params)
@@ -102,7 +112,7 @@ impl Params {
             let message = format!("Guidance scale must be 0 to {}, not {}", limits::MAX_GUIDANCE, self.guidance_scale);
             return Err(ApiError::field("guidanceScale", message));
         }
-        Ok(())
+        self.post.check((self.width, self.height))
     }
 }
 

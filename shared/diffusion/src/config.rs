@@ -4,6 +4,7 @@
 
 mod clip;
 mod mmdit;
+mod taesd;
 mod unet;
 mod vae;
 
@@ -12,6 +13,7 @@ use serde::de::DeserializeOwned;
 
 pub use clip::{Activation, ClipConfig};
 pub use mmdit::{MmditConfig, QkNorm};
+pub use taesd::TaesdConfig;
 pub use unet::{Addition, BlockKind, PerBlock, SIZES, UNetConfig};
 pub use vae::VaeConfig;
 

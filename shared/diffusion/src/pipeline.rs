@@ -3,6 +3,7 @@
 use crate::{
     Device, LoadError, Observer, RunError, Source,
     family::{Asked, Component, Denoiser, FamilyName, Loading, Parts, Texts},
+    finish::Finish,
     model::{
         Conditioning,
         vae::{Decoder, Encoder},
@@ -58,6 +59,7 @@ pub struct Pipeline {
     encoder: Encoder,
     device: Device,
     kernels: &'static dyn Kernels,
+    pub(crate) finish: Finish,
 }
 
 impl Pipeline {
@@ -98,7 +100,8 @@ impl Pipeline {
         let denoiser = parts.load_denoiser(loading).await?;
         let (decoder, encoder) = parts.load_autoencoder(loading).await?;
         let (device, kernels) = (device.clone(), fresco_kernels::fast());
-        Ok(Self { facts, parts, texts, denoiser, decoder, encoder, device, kernels })
+        let finish = Finish::default();
+        Ok(Self { facts, parts, texts, denoiser, decoder, encoder, device, kernels, finish })
     }
 
     /// What the files say.

@@ -1,9 +1,10 @@
 //! The denoising loop: from a prompt to latents to a picture, once for every model and sampler.
 
 use crate::{
-    Latents, Observer, Output, Picture, Pipeline, RunError, Stage,
+    Latents, Observer, Output, Pipeline, RunError, Stage,
     model::Conditioning,
     noise::Generator,
+    post,
     schedule::{self, Schedule},
     start::{self, Start},
     weights::tensor,
@@ -86,26 +87,30 @@ impl Pipeline {
         reached(observer, Stage::Step { step: 0, of }).await?;
         for step in first..schedule.steps() {
             let prediction = self.predict(&latents, None, &*schedule, step, &told, params.guidance_scale).await?;
+            let seen = self.seen(observer, &*schedule, step, &latents, &prediction);
             schedule.step(step, &prediction, &mut latents.values);
             if let Some(origin) = &origin {
                 origin.put_back(&mut latents.values, &noise, &*schedule, step + 1);
             }
             check(&latents.values, "a denoising step")?;
             reached(observer, Stage::Step { step: (step - first) as u32 + 1, of }).await?;
+            if let Some(seen) = seen {
+                self.show(&seen, observer).await?;
+            }
         }
         reached(observer, Stage::Decoding).await?;
         let mut picture = self.decode(&latents).await?;
         if let Some((original, mask)) = start.and_then(|start| Some((start.picture, start.mask?))) {
             mask.paste_back(original, &mut picture);
         }
-        Ok(Output { picture, latents })
+        Ok(Output { picture: post::apply(picture, &params.post), latents })
     }
 
     /// A picture's latents, and which of them may change.
     async fn encode(&self, start: &Start<'_>, generator: &mut Generator) -> Result<Origin, RunError> {
         let (width, height) = (start.picture.width as usize, start.picture.height as usize);
         let pixels = start.picture.rgb.iter().map(|byte| f32::from(*byte) / 127.5 - 1.0).collect();
-        let moments = self.encoder().forward(self.kernels(), tensor(pixels, [1, height, width, 3], self.device()));
+        let moments = self.moments(tensor(pixels, [1, height, width, 3], self.device()));
         let [n, h, w, c] = moments.dims();
         let moments = read(moments.permute([0, 3, 1, 2])).await?;
         let mut latents = start::sample(&moments, [n, c / 2, h, w], generator);
@@ -168,24 +173,6 @@ impl Pipeline {
         };
         Err(RunError::Request(ApiError::field("mask", message)))
     }
-
-    /// Latents to 8-bit pixels.
-    async fn decode(&self, latents: &Latents) -> Result<Picture, RunError> {
-        let (scaling, shift) = self.latent_scaling();
-        let values = latents.values.iter().map(|x| x / scaling + shift).collect();
-        let x = tensor(values, latents.shape, self.device()).permute([0, 2, 3, 1]);
-        let pixels = self.decoder().forward(self.kernels(), x);
-        let [_, height, width, _] = pixels.dims();
-        let values = read(pixels).await?;
-        check(&values, "the autoencoder")?;
-        let rgb = values.iter().map(|x| to_byte(*x)).collect();
-        Ok(Picture { width: width as u32, height: height as u32, rgb })
-    }
-}
-
-/// -1 to 1 becomes 0 to 255, rounded half to even as numpy does.
-fn to_byte(x: f32) -> u8 {
-    ((x / 2.0 + 0.5).clamp(0.0, 1.0) * 255.0).round_ties_even() as u8
 }
 
 /// The latents of the picture that a run starts from.

@@ -74,6 +74,20 @@ pub struct Progress {
     pub total: u64,
 }
 
+impl Progress {
+    /// Nothing yet of these files.
+    ///
+    /// # Errors
+    /// A file is missing.
+    pub async fn of(source: &impl Source, files: &[String]) -> Result<Self, LoadError> {
+        let mut total = 0;
+        for file in files {
+            total += source.len(file).await?.ok_or_else(|| LoadError::bad(file, "the file is missing"))?;
+        }
+        Ok(Self { loaded: 0, total })
+    }
+}
+
 /// The weight files of a component's folder, under the names that diffusers and transformers use.
 ///
 /// `stem` is `unet/diffusion_pytorch_model` or `text_encoder/model`.

@@ -23,6 +23,11 @@ impl<'a, W: Load> Scope<'a, W> {
         Scope { prefix: format!("{}{part}.", self.prefix), weights: self.weights }
     }
 
+    /// The same place.
+    pub fn here(&mut self) -> Scope<'_, W> {
+        Scope { prefix: self.prefix.clone(), weights: self.weights }
+    }
+
     /// Whether a tensor is there.
     pub fn has(&self, name: &str) -> bool {
         self.weights.shape(&format!("{}{name}", self.prefix)).is_some()
@@ -96,11 +101,22 @@ impl<'a, W: Load> Scope<'a, W> {
         stride: usize,
         padding: Padding,
     ) -> Result<Conv2d, LoadError> {
+        let filters = self.filters((from, to), kernel, stride, padding).await?;
+        Ok(Conv2d { bias: Some(self.vector("bias", to).await?), ..filters })
+    }
+
+    /// A convolution without bias.
+    pub async fn filters(
+        &mut self,
+        (from, to): (usize, usize),
+        kernel: usize,
+        stride: usize,
+        padding: Padding,
+    ) -> Result<Conv2d, LoadError> {
         let shape = [to, kernel, kernel, from];
         let lay = |published: Vec<f32>| channels_last(&published, from, kernel * kernel);
         let weight = self.laid("weight", &[to, from, kernel, kernel], shape, Kept::filters, lay).await?;
-        let bias = Some(self.vector("bias", to).await?);
-        Ok(Conv2d { weight, bias, stride, padding })
+        Ok(Conv2d { weight, bias: None, stride, padding })
     }
 }
 
