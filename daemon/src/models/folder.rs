@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn the_name_tells_a_distilled_model() {
-        let facts = Facts { latent_factor: 8, native_side: 512, bytes: 1 };
+        let facts = Facts { latent_factor: 8, native_side: 512, bytes: 1, extra_channels: 0 };
         let turbo = derived_info("SD-Turbo".into(), &facts);
         assert_eq!((turbo.default_steps, turbo.default_guidance), (4, 0.0));
         let plain = derived_info("sd15".into(), &facts);

@@ -10,3 +10,8 @@ pub const MAX_STEPS: u32 = 150;
 pub const MAX_GUIDANCE: f32 = 50.0;
 /// The largest width and height of any model, in pixels.
 pub const MAX_SIDE: u32 = 4_096;
+/// The most pixels of a picture that comes in, and of a canvas that grows: asked of its header before
+/// it is decoded.
+pub const MAX_PIXELS: u64 = 4_096 * 4_096;
+/// The softest edge of a mask, in pixels.
+pub const MAX_MASK_BLUR: f32 = 64.0;

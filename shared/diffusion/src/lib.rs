@@ -15,6 +15,7 @@ mod run;
 pub mod schedule;
 mod source;
 mod start;
+mod style;
 pub mod tokenizer;
 pub mod weights;
 
@@ -24,4 +25,5 @@ pub use observer::{Observer, Silent, Stage};
 pub use picture::{Latents, Output, Picture};
 pub use pipeline::{Facts, Pipeline};
 pub use source::{Source, SourceError};
-pub use start::{Mask, Start};
+pub use start::{Input, Mask, Prepared, Start};
+pub use style::Style;

@@ -30,6 +30,8 @@ pub struct Facts {
     pub native_side: u32,
     /// All weight files, in bytes.
     pub bytes: u64,
+    /// Channels that the denoiser takes behind the latents': above 0 in a model made for inpainting.
+    pub extra_channels: usize,
 }
 
 /// A loaded model on a device.
@@ -173,7 +175,9 @@ impl Configs {
             }
         }
         let latent = self.vae.latent_channels;
-        if (self.unet.in_channels, self.unet.out_channels) != (latent, latent) {
+        // Behind the latents: a mask, and the masked picture's latents.
+        let fits = self.unet.in_channels == latent || self.unet.in_channels == 2 * latent + 1;
+        if !fits || self.unet.out_channels != latent {
             let channels = (self.unet.in_channels, self.unet.out_channels);
             return Err(LoadError::unsupported(
                 UNET,
@@ -221,5 +225,6 @@ async fn facts(source: &impl Source, configs: &Configs, files: &Files) -> Result
     }
     let latent_factor = configs.vae.factor();
     let native_side = latent_factor * configs.unet.native_side() as u32;
-    Ok(Facts { latent_factor, native_side, bytes })
+    let extra_channels = configs.unet.in_channels.saturating_sub(configs.vae.latent_channels);
+    Ok(Facts { latent_factor, native_side, bytes, extra_channels })
 }
