@@ -38,6 +38,7 @@ fn params(run: Run) -> Params {
         seed: run.seed,
         model: "golden".into(),
         post: Default::default(),
+        edit: None,
     }
 }
 

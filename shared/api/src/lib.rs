@@ -18,5 +18,8 @@ pub use event::JobEvent;
 pub use job::{Health, Job, JobId, JobKind, JobResult, JobStatus, QueueStatus};
 pub use model::{ModelId, ModelInfo};
 pub use post::Post;
-pub use request::{ImageRequest, Params};
+pub use request::{
+    AnyRequest, Edit, ImageRequest, Img2img, Inpaint, Mode, Outpaint, Params, Request, ResizeMode, StyleTransfer,
+    walked_steps,
+};
 pub use sampler::Sampler;

@@ -16,3 +16,8 @@ pub const MAX_RESULT_SIDE: u32 = 8_192;
 pub const MAX_ENHANCE: f32 = 8.0;
 /// The largest standard deviation of a blur, in pixels.
 pub const MAX_BLUR: f32 = 128.0;
+/// The most pixels of a picture that comes in, and of a canvas that grows: asked of its header before
+/// it is decoded.
+pub const MAX_PIXELS: u64 = 4_096 * 4_096;
+/// The softest edge of a mask, in pixels.
+pub const MAX_MASK_BLUR: f32 = 64.0;

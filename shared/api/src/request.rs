@@ -1,5 +1,11 @@
 //! A request for a picture, and the complete parameters it becomes once a model's defaults are filled in.
 
+mod edit;
+mod modes;
+
+pub use edit::{Edit, Outpaint, ResizeMode, walked_steps};
+pub use modes::{AnyRequest, Img2img, Inpaint, Mode, Request, StyleTransfer};
+
 use crate::{ApiError, ModelId, ModelInfo, Post, Sampler, limits};
 use serde::{Deserialize, Serialize};
 
@@ -67,6 +73,9 @@ pub struct Params {
     /// What is done to the finished picture.
     #[serde(default, skip_serializing_if = "Post::is_nothing")]
     pub post: Post,
+    /// What is done with pictures, when there are any.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub edit: Option<Edit>,
 }
 
 impl ImageRequest {
@@ -77,7 +86,14 @@ impl ImageRequest {
     /// # Errors
     /// The first field that cannot be used, by its wire name.
     pub fn resolve(&self, model: &ModelInfo, random_seed: u64) -> Result<Params, ApiError> {
-        let params = Params {
+        let params = self.filled(model, random_seed);
+        params.check(model)?;
+        Ok(params)
+    }
+
+    /// The model's defaults filled in, nothing checked.
+    fn filled(&self, model: &ModelInfo, random_seed: u64) -> Params {
+        Params {
             prompt: self.prompt.clone(),
             negative_prompt: self.negative_prompt.clone(),
             width: self.width.unwrap_or(model.default_side),
@@ -88,15 +104,16 @@ impl ImageRequest {
             seed: self.seed.unwrap_or(random_seed),
             model: model.id.clone(),
             post: self.post,
-        };
-        params.check(model)?;
-        Ok(params)
+            edit: None,
+        }
     }
 }
 
 impl Params {
     fn check(&self, model: &ModelInfo) -> Result<(), ApiError> {
-        if self.prompt.trim().is_empty() {
+        // A style needs no words.
+        let wordless = matches!(self.edit, Some(Edit::StyleTransfer { .. }));
+        if self.prompt.trim().is_empty() && !wordless {
             return Err(ApiError::field("prompt", "Prompt is required"));
         }
         check_length("prompt", &self.prompt)?;
@@ -112,7 +129,8 @@ impl Params {
             let message = format!("Guidance scale must be 0 to {}, not {}", limits::MAX_GUIDANCE, self.guidance_scale);
             return Err(ApiError::field("guidanceScale", message));
         }
-        self.post.check((self.width, self.height))
+        self.post.check((self.width, self.height))?;
+        self.edit.as_ref().map_or(Ok(()), |edit| edit.check(self.steps))
     }
 }
 

@@ -6,7 +6,8 @@ use crate::{
     noise::Generator,
     post,
     schedule::{self, Schedule},
-    start::{self, Start},
+    start::{self, Mask, Prepared, Start},
+    style::{Style, StylePath},
     weights::tensor,
 };
 use burn::tensor::Tensor;
@@ -22,7 +23,7 @@ impl Pipeline {
     /// # Errors
     /// The observer cancelled it, the device failed, or numbers overflowed.
     pub async fn generate(&self, params: &Params, observer: &mut impl Observer) -> Result<Output, RunError> {
-        self.run(params, None, None, observer).await
+        Ok(self.run(params, None, None, observer).await?.changed(params))
     }
 
     /// As [`Pipeline::generate`] or [`Pipeline::transform`], with prompts that [`Pipeline::condition`] read before:
@@ -37,7 +38,7 @@ impl Pipeline {
         told: &Conditioning,
         observer: &mut impl Observer,
     ) -> Result<Output, RunError> {
-        self.run(params, start, Some(told), observer).await
+        Ok(self.run(params, start, Some(told), observer).await?.changed(params))
     }
 
     /// One picture that starts from another: image to image, and with a mask inpainting.
@@ -53,7 +54,21 @@ impl Pipeline {
         start: &Start<'_>,
         observer: &mut impl Observer,
     ) -> Result<Output, RunError> {
-        self.run(params, Some(start), None, observer).await
+        Ok(self.run(params, Some(start), None, observer).await?.changed(params))
+    }
+
+    /// What a request with pictures asks for: as [`Pipeline::transform`], and what was cut out is put back.
+    ///
+    /// # Errors
+    /// As [`Pipeline::transform`].
+    pub async fn edit(
+        &self,
+        params: &Params,
+        prepared: &Prepared,
+        observer: &mut impl Observer,
+    ) -> Result<Output, RunError> {
+        let Output { picture, latents } = self.run(params, Some(&prepared.start()), None, observer).await?;
+        Ok(Output { picture: prepared.finish(picture), latents }.changed(params))
     }
 
     async fn run(
@@ -76,19 +91,23 @@ impl Pipeline {
         let mut schedule = schedule::build(params.sampler, self.schedule_config(), params.steps as usize)
             .map_err(|error| RunError::Request(ApiError::new(ErrorCode::BadModel, error.to_string()).at("sampler")))?;
         let mut generator = Generator::new(params.seed);
-        // The reference samples the posterior before it draws the noise.
+        // The reference samples the posterior before it draws the noise, and what the mask leaves after it.
         let origin = match start {
-            Some(start) => Some(self.encode(start, &mut generator).await?),
+            Some(start) => self.encode(start, first, &mut generator).await?,
             None => None,
         };
         let noise = self.noise(params, &mut generator);
+        let beside = self.beside(params, start, first, &mut generator).await?;
         let mut latents = begin(&noise, origin.as_ref(), first, &*schedule);
         let of = params.steps - first as u32;
         reached(observer, Stage::Step { step: 0, of }).await?;
         for step in first..schedule.steps() {
-            let prediction = self.predict(&latents, None, &*schedule, step, &told, params.guidance_scale).await?;
+            let prediction = self.predict(&latents, &beside, &*schedule, step, &told, params.guidance_scale).await?;
             let seen = self.seen(observer, &*schedule, step, &latents, &prediction);
             schedule.step(step, &prediction, &mut latents.values);
+            if let Some(style) = &beside.style {
+                style.pull(&mut latents.values, &*schedule, step + 1);
+            }
             if let Some(origin) = &origin {
                 origin.put_back(&mut latents.values, &noise, &*schedule, step + 1);
             }
@@ -103,21 +122,106 @@ impl Pipeline {
         if let Some((original, mask)) = start.and_then(|start| Some((start.picture, start.mask?))) {
             mask.paste_back(original, &mut picture);
         }
-        Ok(Output { picture: post::apply(picture, &params.post), latents })
+        Ok(Output { picture, latents })
     }
 
-    /// A picture's latents, and which of them may change.
-    async fn encode(&self, start: &Start<'_>, generator: &mut Generator) -> Result<Origin, RunError> {
+    /// The latents of a run's picture, and which of them may change; nothing where the reference begins
+    /// with noise alone: a whole run of a model that is told the picture in other channels.
+    async fn encode(
+        &self,
+        start: &Start<'_>,
+        first: usize,
+        generator: &mut Generator,
+    ) -> Result<Option<Origin>, RunError> {
+        let told = self.facts().extra_channels > 0 && start.mask.is_some();
+        if told && first == 0 {
+            return Ok(None);
+        }
+        let latents = self.latents(start::pixels(start.picture), start, Some(generator)).await?;
+        let changes = start.mask.filter(|_| !told).map(|mask| mask.latents(self.facts().latent_factor));
+        // Inpainting at full strength starts from noise alone; elsewhere something of the picture shines through.
+        let shows = start.mask.is_none() || first > 0;
+        Ok(Some(Origin { latents, changes, shows }))
+    }
+
+    /// Scaled latents of `pixels`, of the size of the run's picture: a sample of the posterior, its mean
+    /// without a generator.
+    async fn latents(
+        &self,
+        pixels: Vec<f32>,
+        start: &Start<'_>,
+        generator: Option<&mut Generator>,
+    ) -> Result<Latents, RunError> {
         let (width, height) = (start.picture.width as usize, start.picture.height as usize);
-        let pixels = start.picture.rgb.iter().map(|byte| f32::from(*byte) / 127.5 - 1.0).collect();
         let moments = self.moments(tensor(pixels, [1, height, width, 3], self.device()));
         let [n, h, w, c] = moments.dims();
         let moments = read(moments.permute([0, 3, 1, 2])).await?;
         let mut latents = start::sample(&moments, [n, c / 2, h, w], generator);
         let (scaling, shift) = self.latent_scaling();
         latents.values.iter_mut().for_each(|x| *x = (*x - shift) * scaling);
-        let changes = start.mask.map(|mask| mask.latents(self.facts().latent_factor));
-        Ok(Origin { latents, changes })
+        Ok(latents)
+    }
+
+    /// What the denoiser sees besides the latents, drawn in the reference's order.
+    async fn beside(
+        &self,
+        params: &Params,
+        start: Option<&Start<'_>>,
+        first: usize,
+        generator: &mut Generator,
+    ) -> Result<Beside, RunError> {
+        let Some(start) = start else { return Ok(Beside::default()) };
+        let extra = match start.mask {
+            Some(mask) => self.masked(start, mask, generator).await?,
+            None => None,
+        };
+        let style = match start.style {
+            Some(style) => Some(self.style_path(params, start, style, first, generator).await?),
+            None => None,
+        };
+        Ok(Beside { extra, style })
+    }
+
+    /// The channels that an inpainting checkpoint takes behind the latents': the mask, and the latents of
+    /// the picture without what the mask shows (Rombach et al. 2022, section 4.5).
+    async fn masked(
+        &self,
+        start: &Start<'_>,
+        mask: &Mask,
+        generator: &mut Generator,
+    ) -> Result<Option<Latents>, RunError> {
+        if self.facts().extra_channels == 0 {
+            // The reference encodes it here too, and its samplers' noise comes after.
+            let factor = self.facts().latent_factor as usize;
+            let positions = (mask.width as usize / factor) * (mask.height as usize / factor);
+            generator.normal(self.latent_channels() * positions);
+            return Ok(None);
+        }
+        let mut known = self.latents(start::masked_pixels(start.picture, mask), start, Some(generator)).await?;
+        let mut values = mask.nearest(self.facts().latent_factor);
+        values.append(&mut known.values);
+        let [n, c, h, w] = known.shape;
+        Ok(Some(Latents { shape: [n, c + 1, h, w], values }))
+    }
+
+    async fn style_path(
+        &self,
+        params: &Params,
+        start: &Start<'_>,
+        style: &Style,
+        first: usize,
+        generator: &mut Generator,
+    ) -> Result<StylePath, RunError> {
+        if !self.denoiser().can_share() {
+            let message = "This model cannot take over a style";
+            return Err(RunError::Request(ApiError::field("styleImage", message)));
+        }
+        let clean = self.latents(start::pixels(&style.picture), start, None).await?;
+        let noise = generator.normal(clean.values.len());
+        let wordless = Params { prompt: String::new(), guidance_scale: 0.0, ..params.clone() };
+        let told = self.condition(&wordless)?;
+        let steps = (params.steps as usize).saturating_sub(first);
+        Ok(StylePath { clean, noise, told, strength: style.strength.clamp(0.0, 1.0), steps })
     }
 
     /// Unit noise of a picture's latents.
@@ -134,24 +238,28 @@ impl Pipeline {
     async fn predict(
         &self,
         latents: &Latents,
-        extra: Option<&Latents>,
+        beside: &Beside,
         schedule: &dyn Schedule,
         step: usize,
         told: &Conditioning,
         guidance_scale: f32,
     ) -> Result<Vec<f32>, RunError> {
-        self.check_extra(latents, extra)?;
+        self.check_extra(latents, beside.extra.as_ref())?;
         let factor = schedule.input_scale(step);
         let mut input: Vec<f32> = latents.values.iter().map(|x| x * factor).collect();
-        input.extend(extra.into_iter().flat_map(|extra| &extra.values));
+        input.extend(beside.extra.iter().flat_map(|extra| &extra.values));
         let [_, c, h, w] = latents.shape;
-        let c = c + extra.map_or(0, |extra| extra.shape[1]);
+        let c = c + beside.extra.as_ref().map_or(0, |extra| extra.shape[1]);
         let x = tensor(input, [1, c, h, w], self.device()).permute([0, 2, 3, 1]);
         let n = told.batch();
         let x = x.expand([n, h, w, c]);
-        let time = vec![schedule.timestep(step); n];
-        let y = self.denoiser().forward(self.kernels(), x, &time, told, None);
-        let values = read(y.permute([0, 3, 1, 2])).await?;
+        let (x, told, shared) = match &beside.style {
+            Some(style) => style.join(x, told, schedule, step),
+            None => (x, told.clone(), None),
+        };
+        let time = vec![schedule.timestep(step); told.batch()];
+        let y = self.denoiser().forward(self.kernels(), x, &time, &told, shared);
+        let values = read(y.slice([0..n]).permute([0, 3, 1, 2])).await?;
         if n < 2 {
             return Ok(values);
         }
@@ -175,11 +283,29 @@ impl Pipeline {
     }
 }
 
+impl Output {
+    /// With what the request wants done to the finished picture.
+    fn changed(self, params: &Params) -> Self {
+        Self { picture: post::apply(self.picture, &params.post), ..self }
+    }
+}
+
 /// The latents of the picture that a run starts from.
 struct Origin {
     latents: Latents,
     /// Which positions may change, of one channel; all when there is no mask.
     changes: Option<Vec<bool>>,
+    /// Whether the run begins with it under the noise, and not with noise alone.
+    shows: bool,
+}
+
+/// What the denoiser sees besides the latents.
+#[derive(Default)]
+struct Beside {
+    /// Channels behind the latents'.
+    extra: Option<Latents>,
+    /// One more row of the batch.
+    style: Option<StylePath>,
 }
 
 impl Origin {
@@ -198,7 +324,7 @@ impl Origin {
 /// The latents before the first step: noise alone, or the picture's with noise on them.
 fn begin(noise: &Latents, origin: Option<&Origin>, first: usize, schedule: &dyn Schedule) -> Latents {
     let scale = schedule.noise_scale();
-    let values = match origin {
+    let values = match origin.filter(|origin| origin.shows) {
         None => noise.values.iter().map(|noise| noise * scale).collect(),
         Some(origin) => {
             let both = origin.latents.values.iter().zip(&noise.values);

@@ -15,6 +15,7 @@ fn result(seed: u64) -> JobResult {
         seed,
         model: "fresco-tiny".into(),
         post: Default::default(),
+        edit: None,
     };
     JobResult { images: vec![format!("data:{seed}")], seed, parameters, time_taken: 1_500 }
 }

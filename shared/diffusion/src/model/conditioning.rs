@@ -19,6 +19,17 @@ impl Conditioning {
         Self { states, pooled: None, sizes: Vec::new() }
     }
 
+    /// These prompts and then others of the same model.
+    #[must_use]
+    pub fn followed_by(&self, others: &Self) -> Self {
+        let pooled = self.pooled.clone().zip(others.pooled.clone());
+        Self {
+            states: Tensor::cat(vec![self.states.clone(), others.states.clone()], 0),
+            pooled: pooled.map(|(ours, theirs)| Tensor::cat(vec![ours, theirs], 0)),
+            sizes: [self.sizes.as_slice(), &others.sizes].concat(),
+        }
+    }
+
     /// Prompts in the batch.
     pub fn batch(&self) -> usize {
         self.states.dims()[0]
