@@ -7,7 +7,9 @@ mod files;
 mod models;
 mod noise;
 mod pictures;
+mod prompts;
 mod schedules;
+mod texts;
 mod tokens;
 mod transforms;
 

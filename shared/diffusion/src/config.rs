@@ -3,6 +3,7 @@
 //! A value that would change the result but is not built is an error, never ignored.
 
 mod clip;
+mod t5;
 mod unet;
 mod vae;
 
@@ -10,6 +11,7 @@ use crate::{LoadError, Source};
 use serde::de::DeserializeOwned;
 
 pub use clip::{Activation, ClipConfig};
+pub use t5::T5Config;
 pub use unet::{BlockKind, PerBlock, UNetConfig};
 pub use vae::VaeConfig;
 

@@ -11,6 +11,7 @@ pub mod noise;
 mod observer;
 mod picture;
 mod pipeline;
+pub mod prompt;
 mod run;
 pub mod schedule;
 mod source;

@@ -2,7 +2,9 @@
 
 use crate::{
     Latents, Observer, Output, Picture, Pipeline, RunError, Stage,
+    model::clip::Layer,
     noise::Generator,
+    prompt,
     schedule::{self, Schedule},
     start::{self, Start},
     weights::tensor,
@@ -108,8 +110,9 @@ impl Pipeline {
             Guidance::Off => vec![&params.prompt],
             Guidance::Scale(_) => vec![&params.negative_prompt, &params.prompt],
         };
-        let ids: Vec<_> = texts.into_iter().map(|text| self.tokenizer().encode(text, self.text().length())).collect();
-        self.text().forward(self.kernels(), &ids).states
+        let prompts: Vec<_> = texts.into_iter().map(|text| prompt::parse(text)).collect();
+        let windows = self.tokenizer().batch(&prompts, self.text().length());
+        self.text().encode(self.kernels(), &windows, Layer::LAST).states
     }
 
     /// The denoiser's prediction for NCHW latents, guided.

@@ -8,6 +8,7 @@ mod scope;
 
 use crate::{Device, LoadError, Observer, Source, Stage};
 use burn::tensor::{Tensor, TensorData};
+pub(crate) use header::read as tensors;
 pub use header::{Entry, Float};
 use std::{collections::BTreeMap, ops::ControlFlow};
 
