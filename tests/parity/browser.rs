@@ -47,6 +47,11 @@ on_both! {
     attentions = crate::blocks::attentions;
     attention_in_parts = crate::blocks::attention_in_parts;
     texts = crate::models::texts;
+    prompt_embeddings = crate::prompts::embeddings;
+    text_encoders = crate::texts::clips;
+    text_t5 = crate::texts::t5;
+    text_weighted = crate::texts::weighted;
+    text_unweighted = crate::texts::unweighted;
     unets = crate::models::unets;
     unet_blocks = crate::models::unet_blocks;
     decoders = crate::models::decoders;
@@ -96,6 +101,21 @@ mod host {
     #[wasm_bindgen_test]
     async fn tokens() {
         crate::tokens::tokens(&Device::flex()).await;
+    }
+
+    #[wasm_bindgen_test]
+    async fn unigrams() {
+        crate::tokens::unigrams(&Device::flex()).await;
+    }
+
+    #[wasm_bindgen_test]
+    async fn prompt_language() {
+        crate::prompts::language(&Device::flex()).await;
+    }
+
+    #[wasm_bindgen_test]
+    async fn prompt_plain() {
+        crate::prompts::plain(&Device::flex()).await;
     }
 
     #[wasm_bindgen_test]

@@ -8,7 +8,9 @@ mod files;
 mod models;
 mod noise;
 mod pictures;
+mod prompts;
 mod schedules;
+mod texts;
 mod tokens;
 mod transforms;
 

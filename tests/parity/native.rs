@@ -19,6 +19,16 @@ on_cpu! {
     noise_uniforms = crate::noise::uniforms;
     noise_normals = crate::noise::normals;
     tokens = crate::tokens::tokens;
+    unigrams = crate::tokens::unigrams;
+    unigram_files = crate::tokens::unigram_files;
+    prompt_language = crate::prompts::language;
+    prompt_plain = crate::prompts::plain;
+    prompt_random = crate::prompts::random;
+    prompt_embeddings = crate::prompts::embeddings;
+    text_encoders = crate::texts::clips;
+    text_t5 = crate::texts::t5;
+    text_weighted = crate::texts::weighted;
+    text_unweighted = crate::texts::unweighted;
     schedule_numbers = crate::schedules::numbers;
     schedule_runs = crate::schedules::runs;
     convolutions = crate::blocks::convolutions;

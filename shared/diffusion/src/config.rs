@@ -4,6 +4,7 @@
 
 mod clip;
 mod mmdit;
+mod t5;
 mod taesd;
 mod unet;
 mod vae;
@@ -13,6 +14,7 @@ use serde::de::DeserializeOwned;
 
 pub use clip::{Activation, ClipConfig};
 pub use mmdit::{MmditConfig, QkNorm};
+pub use t5::T5Config;
 pub use taesd::TaesdConfig;
 pub use unet::{Addition, BlockKind, PerBlock, SIZES, UNetConfig};
 pub use vae::VaeConfig;

@@ -15,6 +15,7 @@ mod picture;
 mod pipeline;
 pub mod post;
 pub mod preview;
+pub mod prompt;
 mod run;
 pub mod schedule;
 mod source;

@@ -135,16 +135,16 @@ impl Pipeline {
     /// # Errors
     /// The text encoders are not loaded.
     pub fn condition(&self, params: &Params) -> Result<Conditioning, RunError> {
-        let texts = self.texts.as_ref().ok_or_else(|| {
-            RunError::Request(ApiError::new(ErrorCode::BadModel, "The text encoders are not loaded").at("model"))
-        })?;
         let asked = Asked {
             prompt: &params.prompt,
             negative: (params.guidance_scale > 1.0).then_some(params.negative_prompt.as_str()),
             width: params.width,
             height: params.height,
         };
-        Ok((self.parts.family.condition)(texts, self.kernels, &asked))
+        let told = self.texts.as_ref().and_then(|texts| (self.parts.family.condition)(texts, self.kernels, &asked));
+        told.ok_or_else(|| {
+            RunError::Request(ApiError::new(ErrorCode::BadModel, "The text encoders are not loaded").at("model"))
+        })
     }
 
     pub(crate) fn denoiser(&self) -> &Denoiser {

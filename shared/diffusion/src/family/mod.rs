@@ -40,8 +40,8 @@ pub struct Family {
     pub denoiser: DenoiserClass,
     /// Whether the widths of a model's parts fit each other.
     pub check: fn(&Parts) -> Result<(), LoadError>,
-    /// The prompts as the denoiser takes them.
-    pub condition: fn(&Texts, &dyn Kernels, &Asked<'_>) -> Conditioning,
+    /// The prompts as the denoiser takes them; nothing where an encoder is missing that the family needs.
+    pub condition: fn(&Texts, &dyn Kernels, &Asked<'_>) -> Option<Conditioning>,
 }
 
 /// Every family that is built.

@@ -1,12 +1,11 @@
 //! The parts of a model folder: which there are, whether they fit, how large they are, and reading them one by one.
 
-use super::{Denoiser, DenoiserConfig, Family, TextClass, TextConfig, Texts, of_class, texts::Text};
+use super::{Denoiser, DenoiserConfig, Family, TextConfig, Texts, of_class, texts::Text};
 use crate::{
     Device, LoadError, Observer, Source,
     config::{VaeConfig, read_json},
     model::vae::{Decoder, Encoder},
     schedule::ScheduleConfig,
-    tokenizer::Tokenizer,
     weights::{self, Progress, Weights},
 };
 use serde_json::{Map, Value};
@@ -94,7 +93,7 @@ impl Parts {
 
     /// Width of all CLIP encoders' states together.
     pub fn text_width(&self) -> usize {
-        self.texts.iter().flatten().map(|text| text.clip.hidden_size).sum()
+        self.texts.iter().flatten().map(TextConfig::beside).sum()
     }
 
     /// Channels that the denoiser takes behind the latents': a mask and a masked picture's latents.
@@ -145,16 +144,14 @@ impl Parts {
     /// # Errors
     /// A tensor is missing, truncated or of another shape, a tokenizer does not fit, or the observer cancelled it.
     pub async fn load_texts(&self, load: &mut Loading<'_, impl Source, impl Observer>) -> Result<Texts, LoadError> {
-        let mut clips = Vec::new();
+        let mut encoders = Vec::new();
         for (slot, config) in self.family.texts.iter().zip(&self.texts) {
-            let Some(config) = config else { continue };
-            let tokenizer = Tokenizer::load(load.source, slot.tokenizer).await?;
-            tokenizer.check_fits(config.clip.vocab_size)?;
-            let device = load.device;
-            let mut weights = load.open(slot.encoder).await?;
-            clips.push(Text::load(weights.root(), tokenizer, config, device).await?);
+            encoders.push(match config {
+                Some(config) => Some(Text::load(slot, config, load).await?),
+                None => None,
+            });
         }
-        Ok(Texts::new(clips, self.zeros_for_empty, self.denoiser.context()))
+        Ok(Texts::new(encoders, self.zeros_for_empty, self.denoiser.context()))
     }
 
     /// Reads the denoiser.
@@ -205,7 +202,7 @@ impl<'a, S: Source, O: Observer> Loading<'a, S, O> {
     }
 
     /// A part's weights, by its folder.
-    async fn open(&mut self, folder: &str) -> Result<Weights<'_, S, O>, LoadError> {
+    pub(super) async fn open(&mut self, folder: &str) -> Result<Weights<'_, S, O>, LoadError> {
         let files = self.components.iter().find(|component| component.folder == folder).map(|part| &part.files);
         let files = files.ok_or_else(|| LoadError::bad(folder, "the folder has no weights"))?;
         Weights::open(self.source, files, self.device, self.observer, &mut self.progress).await
@@ -244,9 +241,5 @@ fn check_index(index: &Map<String, Value>) -> Result<&'static Family, LoadError>
             return Err(LoadError::unsupported(INDEX, format!("{part} {found} instead of {expected}")));
         }
     }
-    // Not built yet.
-    match family.texts.iter().find(|slot| slot.class == TextClass::T5 && class_of(index, slot.encoder).is_some()) {
-        None => Ok(family),
-        Some(slot) => Err(LoadError::unsupported(INDEX, format!("{} {}", slot.encoder, slot.class.class()))),
-    }
+    Ok(family)
 }

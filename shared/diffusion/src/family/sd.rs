@@ -1,7 +1,10 @@
 //! Stable Diffusion 1 and 2 (Rombach et al. 2022): one text encoder, its last states, a UNet.
 
 use super::{Asked, DenoiserClass, DenoiserConfig, Family, FamilyName, Parts, Slot, TextClass, Texts};
-use crate::{LoadError, model::Conditioning};
+use crate::{
+    LoadError,
+    model::{Conditioning, clip::Layer},
+};
 use fresco_kernels::Kernels;
 
 pub const FAMILY: Family = Family {
@@ -21,6 +24,7 @@ fn check(parts: &Parts) -> Result<(), LoadError> {
     parts.check_context(parts.text_width())
 }
 
-fn condition(texts: &Texts, k: &dyn Kernels, asked: &Asked<'_>) -> Conditioning {
-    Conditioning::of(texts.encode(0, k, &asked.prompts()).states)
+fn condition(texts: &Texts, k: &dyn Kernels, asked: &Asked<'_>) -> Option<Conditioning> {
+    let said = texts.clips(k, &asked.prompts(), Layer::LAST).pop()?;
+    Some(Conditioning::of(said.states))
 }

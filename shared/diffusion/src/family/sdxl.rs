@@ -1,8 +1,11 @@
 //! Stable Diffusion XL (Podell et al. 2023): two text encoders side by side, and a UNet that is also told the
 //! second one's pooled output and the picture's size.
 
-use super::{Asked, DenoiserClass, DenoiserConfig, Family, FamilyName, Parts, Slot, TextClass, Texts};
-use crate::{LoadError, model::Conditioning};
+use super::{Asked, DenoiserClass, DenoiserConfig, Family, FamilyName, Parts, Slot, TextClass, TextConfig, Texts};
+use crate::{
+    LoadError,
+    model::{Conditioning, clip::Layer},
+};
 use burn::tensor::Tensor;
 use fresco_kernels::Kernels;
 
@@ -24,7 +27,7 @@ fn check(parts: &Parts) -> Result<(), LoadError> {
     let Some((pooled, _)) = unet.added() else {
         return Err(LoadError::unsupported(&file, "no addition_embed_type with two text encoders"));
     };
-    let given = parts.text(1).and_then(|text| text.projection_dim).unwrap_or_default();
+    let given = parts.text(1).and_then(TextConfig::projected).unwrap_or_default();
     if pooled != given {
         let message = format!("takes {pooled} pooled values, the second text encoder gives {given}");
         return Err(LoadError::bad(&file, message));
@@ -32,17 +35,17 @@ fn check(parts: &Parts) -> Result<(), LoadError> {
     parts.check_context(parts.text_width())
 }
 
-fn condition(texts: &Texts, k: &dyn Kernels, asked: &Asked<'_>) -> Conditioning {
+fn condition(texts: &Texts, k: &dyn Kernels, asked: &Asked<'_>) -> Option<Conditioning> {
     // No negative prompt is told as zeros, not as the states of an empty text.
     let blank = texts.zeros_for_empty() && asked.negative == Some("");
-    let prompts = if blank { vec![asked.prompt] } else { asked.prompts() };
-    let (small, large) = (texts.encode(0, k, &prompts), texts.encode(1, k, &prompts));
-    let states = Tensor::cat(vec![small.penultimate, large.penultimate], 2);
+    let prompts = if blank { Asked { negative: None, ..*asked }.prompts() } else { asked.prompts() };
+    let [small, large] = texts.clips(k, &prompts, Layer::PENULTIMATE).try_into().ok()?;
+    let states = Tensor::cat(vec![small.states, large.states], 2);
     let (states, pooled) = match blank {
         true => (behind_zeros(states), behind_zeros(large.pooled)),
         false => (states, large.pooled),
     };
-    Conditioning { states, pooled: Some(pooled), sizes: asked.sizes() }
+    Some(Conditioning { states, pooled: Some(pooled), sizes: asked.sizes() })
 }
 
 /// `x` with as many zeros before it.

@@ -1,17 +1,21 @@
 //! The text encoders of a model: each with its tokenizer, in the order of its family's slots.
 
+use super::Loading;
 use crate::{
-    Device, LoadError, Source,
-    config::{ClipConfig, SIZES, read_json},
+    LoadError, Observer, Source,
+    config::{ClipConfig, SIZES, T5Config, read_json},
     model::{
-        Linear,
-        clip::{Clip, Encoded},
+        clip::{Clip, Layer},
+        t5::T5,
     },
-    tokenizer::Tokenizer,
-    weights::{Load, Scope},
+    prompt::{self, Prompt},
+    tokenizer::{Tokenizer, Unigram},
 };
+use burn::tensor::Tensor;
 use fresco_kernels::Kernels;
-use serde::Deserialize;
+
+/// The matrix behind CLIP's pooled output.
+const PROJECTION: &str = "text_projection.weight";
 
 /// A place for a text encoder in a family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,30 +52,45 @@ impl TextClass {
     }
 }
 
-/// The configuration of a CLIP text encoder.
-#[derive(Clone, Debug, Deserialize)]
-pub struct TextConfig {
-    /// The encoder.
-    #[serde(flatten)]
-    pub clip: ClipConfig,
-    /// Width of the pooled output behind the projection.
-    #[serde(default)]
-    pub projection_dim: Option<usize>,
+/// A text encoder's configuration.
+#[derive(Clone, Debug)]
+pub enum TextConfig {
+    /// Of CLIP.
+    Clip(ClipConfig),
+    /// Of CLIP with a projection.
+    ProjectedClip(ClipConfig),
+    /// Of T5.
+    T5(T5Config),
 }
 
 impl TextConfig {
     /// Reads a slot's configuration and checks it.
     pub(super) async fn read(source: &impl Source, slot: &Slot) -> Result<Self, LoadError> {
         let file = format!("{}/config.json", slot.encoder);
-        let mut config: Self = read_json(source, &file).await?;
-        config.clip.check(&file)?;
-        match (slot.class, config.projection_dim) {
-            // Without the matrix the width says nothing.
-            (TextClass::Clip, _) => config.projection_dim = None,
-            (_, Some(1..=16_384)) => {}
-            (_, other) => return Err(LoadError::bad(&file, format!("projection_dim {other:?}"))),
+        if slot.class == TextClass::T5 {
+            let config: T5Config = read_json(source, &file).await?;
+            config.check(&file)?;
+            return Ok(Self::T5(config));
         }
-        Ok(config)
+        let config: ClipConfig = read_json(source, &file).await?;
+        config.check(&file)?;
+        Ok(if slot.class == TextClass::Clip { Self::Clip(config) } else { Self::ProjectedClip(config) })
+    }
+
+    /// Width of a CLIP's states; T5's stand behind them, not beside.
+    pub(super) fn beside(&self) -> usize {
+        match self {
+            Self::Clip(config) | Self::ProjectedClip(config) => config.hidden_size,
+            Self::T5(_) => 0,
+        }
+    }
+
+    /// Width of the projected output, where there is one.
+    pub(super) fn projected(&self) -> Option<usize> {
+        match self {
+            Self::ProjectedClip(config) => Some(config.projection_dim),
+            _ => None,
+        }
     }
 }
 
@@ -88,10 +107,10 @@ pub struct Asked<'a> {
     pub height: u32,
 }
 
-impl<'a> Asked<'a> {
+impl Asked<'_> {
     /// The negative prompt where there is one, then the prompt.
-    pub fn prompts(&self) -> Vec<&'a str> {
-        self.negative.into_iter().chain([self.prompt]).collect()
+    pub fn prompts(&self) -> Vec<Prompt> {
+        self.negative.into_iter().chain([self.prompt]).map(prompt::parse).collect()
     }
 
     /// A prompt's size numbers, for every prompt: the original's height and width, nothing cut off above and left,
@@ -99,60 +118,85 @@ impl<'a> Asked<'a> {
     pub fn sizes(&self) -> Vec<f32> {
         let (height, width) = (self.height as f32, self.width as f32);
         let one: [f32; SIZES] = [height, width, 0.0, 0.0, height, width];
-        one.repeat(self.prompts().len())
+        one.repeat(1 + usize::from(self.negative.is_some()))
     }
 }
 
 /// A text encoder with its tokenizer.
-pub struct Text {
-    tokenizer: Tokenizer,
-    clip: Clip,
-    projection: Option<Linear>,
+pub enum Text {
+    /// CLIP.
+    Clip(Tokenizer, Box<Clip>),
+    /// T5.
+    T5(Unigram, Box<T5>),
 }
 
 impl Text {
-    /// Reads the encoder from its file's root.
+    /// Reads a slot's tokenizer and its encoder.
     pub(super) async fn load(
-        mut root: Scope<'_, impl Load>,
-        tokenizer: Tokenizer,
+        slot: &Slot,
         config: &TextConfig,
-        device: &Device,
+        load: &mut Loading<'_, impl Source, impl Observer>,
     ) -> Result<Self, LoadError> {
-        let projection = match config.projection_dim {
-            Some(to) => Some(root.at("text_projection").linear(config.clip.hidden_size, to, false).await?),
-            None => None,
+        let (source, device) = (load.source, load.device);
+        let clip = match config {
+            TextConfig::Clip(clip) | TextConfig::ProjectedClip(clip) => clip,
+            TextConfig::T5(config) => {
+                let tokenizer = Unigram::load(source, slot.tokenizer).await?;
+                tokenizer.check_fits(config.vocab_size)?;
+                let mut weights = load.open(slot.encoder).await?;
+                return Ok(Self::T5(tokenizer, Box::new(T5::load(weights.root(), config.clone(), device).await?)));
+            }
         };
-        Ok(Self { tokenizer, projection, clip: Clip::load(root, config.clip.clone(), device).await? })
+        let tokenizer = Tokenizer::load(source, slot.tokenizer).await?;
+        tokenizer.check_fits(clip.vocab_size)?;
+        let mut weights = load.open(slot.encoder).await?;
+        if config.projected().is_some() && !weights.root().has(PROJECTION) {
+            return Err(LoadError::MissingTensor { file: slot.encoder.to_owned(), tensor: PROJECTION.to_owned() });
+        }
+        Ok(Self::Clip(tokenizer, Box::new(Clip::load(weights.root(), clip.clone(), device).await?)))
     }
+}
 
-    fn encode(&self, k: &dyn Kernels, texts: &[&str]) -> Encoded {
-        let ids: Vec<_> = texts.iter().map(|text| self.tokenizer.encode(text, self.clip.length())).collect();
-        let encoded = self.clip.forward(k, &ids);
-        let pooled = match &self.projection {
-            Some(projection) => projection.rows(encoded.pooled),
-            None => encoded.pooled,
-        };
-        Encoded { pooled, ..encoded }
-    }
+/// What CLIP says about a batch of prompts.
+pub(super) struct Said {
+    /// The layer's states, `[n, tokens, width]`.
+    pub states: Tensor<3>,
+    /// One vector a prompt, projected where there is a projection.
+    pub pooled: Tensor<2>,
 }
 
 /// Every text encoder of a model.
 pub struct Texts {
-    /// CLIP's, in the order of the family's slots.
-    clips: Vec<Text>,
+    /// By the family's slots; none where an optional one is missing.
+    encoders: Vec<Option<Text>>,
     zeros_for_empty: bool,
     context: usize,
 }
 
 impl Texts {
-    pub(super) fn new(clips: Vec<Text>, zeros_for_empty: bool, context: usize) -> Self {
-        Self { clips, zeros_for_empty, context }
+    pub(super) fn new(encoders: Vec<Option<Text>>, zeros_for_empty: bool, context: usize) -> Self {
+        Self { encoders, zeros_for_empty, context }
     }
 
-    /// What the family's CLIP number `i` says about some texts; its pooled output is projected where there is a
-    /// projection.
-    pub(super) fn encode(&self, i: usize, k: &dyn Kernels, texts: &[&str]) -> Encoded {
-        self.clips[i].encode(k, texts)
+    /// What the CLIPs of the family's slots say about some prompts, side by side: as many windows of tokens in each
+    /// as the longest prompt needs.
+    pub(super) fn clips(&self, k: &dyn Kernels, prompts: &[Prompt], layer: Layer) -> Vec<Said> {
+        let say = |text: &Text| {
+            let Text::Clip(tokenizer, clip) = text else { return None };
+            let encoding = clip.encode(k, &tokenizer.batch(prompts, clip.length()), layer);
+            let pooled = encoding.projected.unwrap_or(encoding.pooled);
+            Some(Said { states: encoding.states, pooled })
+        };
+        self.encoders.iter().flatten().filter_map(say).collect()
+    }
+
+    /// What T5 says, `[n, length, width]`; nothing where it is missing.
+    pub(super) fn t5(&self, prompts: &[Prompt], length: usize) -> Option<Tensor<3>> {
+        self.encoders.iter().flatten().find_map(|text| {
+            let Text::T5(tokenizer, t5) = text else { return None };
+            let windows: Vec<_> = prompts.iter().map(|prompt| tokenizer.window(prompt, length)).collect();
+            Some(t5.encode(&windows))
+        })
     }
 
     /// Whether no negative prompt is told as zeros.

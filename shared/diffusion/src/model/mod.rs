@@ -1,4 +1,4 @@
-//! The networks: CLIP text encoder, UNet, MMDiT, autoencoder, and the layers they share.
+//! The networks: CLIP and T5 text encoders, UNet, MMDiT, autoencoder, and the layers they share.
 
 pub mod attention;
 pub mod clip;
@@ -10,6 +10,7 @@ pub mod mmdit_embed;
 pub mod program;
 pub mod resnet;
 pub mod rrdb;
+pub mod t5;
 pub mod taesd;
 pub mod transformer;
 pub mod unet;
