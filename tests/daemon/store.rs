@@ -50,8 +50,7 @@ fn params() -> Params {
         sampler: Sampler::Euler,
         seed: 1,
         model: "m".into(),
-        post: Default::default(),
-        edit: None,
+        ..Default::default()
     }
 }
 

@@ -63,8 +63,10 @@ on_both! {
     inpainting_steps = crate::families::inpainting_steps;
     mmdit_steps = crate::families::mmdit_steps;
     mmdit_blocks = crate::families::mmdit_blocks;
+    sd3_pictures = crate::families::sd3_pictures;
     sdxl_pictures = crate::families::sdxl_pictures;
     text_encoders_apart = crate::families::text_encoders_apart;
+    sampler_pictures = crate::samplers::pictures;
     cancel_between_steps = crate::pictures::cancel;
     probe = crate::blocks::probe;
 }
@@ -126,5 +128,40 @@ mod host {
     #[wasm_bindgen_test]
     async fn schedule_runs() {
         crate::schedules::runs(&Device::flex()).await;
+    }
+
+    #[wasm_bindgen_test]
+    async fn sampler_levels() {
+        crate::samplers::levels(&Device::flex()).await;
+    }
+
+    #[wasm_bindgen_test]
+    async fn sampler_runs() {
+        crate::samplers::runs(&Device::flex()).await;
+    }
+
+    #[wasm_bindgen_test]
+    async fn sampler_refusals() {
+        crate::samplers::refusals(&Device::flex()).await;
+    }
+
+    #[wasm_bindgen_test]
+    async fn folder_samplers() {
+        crate::samplers::folders(&Device::flex()).await;
+    }
+
+    #[wasm_bindgen_test]
+    async fn sampler_cancel() {
+        crate::samplers::cancel(&Device::flex()).await;
+    }
+
+    #[wasm_bindgen_test]
+    async fn philox_words() {
+        crate::noise::philox_words(&Device::flex()).await;
+    }
+
+    #[wasm_bindgen_test]
+    async fn philox_normals() {
+        crate::noise::philox_normals(&Device::flex()).await;
     }
 }

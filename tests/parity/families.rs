@@ -227,8 +227,25 @@ pub async fn sdxl_pictures(on: &Device) {
     whole("sdxl", &sdxl(), &sdxl_folder(), on).await;
 }
 
+/// Without T5, and with it.
 pub async fn sd3_pictures(on: &Device) {
-    whole("sd3", &sd3(), &sd3_folder(), on).await;
+    let (family, mut folder) = (sd3(), sd3_folder());
+    whole("sd3", &family, &folder, on).await;
+    add_t5(&mut folder, &family);
+    let pipeline = Pipeline::load(&folder, on, &mut Silent).await.expect("it loads");
+    let output = pipeline.generate(&params(&family.index["runs"]["guided"]), &mut Silent).await.expect("it runs");
+    let error = relative_error(&output.latents.values, &family.golden.values("guided.t5.latents"));
+    assert!(error <= RUN, "sd3 with T5: latents are off by {error:.1e}");
+}
+
+fn add_t5(folder: &mut Memory, family: &Family) {
+    let index = folder.file("model_index.json");
+    let mut said: Value = serde_json::from_slice(index).expect("an index");
+    said["text_encoder_3"] = json!(["transformers", "T5EncoderModel"]);
+    *index = said.to_string().into_bytes();
+    *folder.file("text_encoder_3/config.json") = family.text("text_encoder_3").into_bytes();
+    *folder.file("text_encoder_3/model.safetensors") = family.recipe("text_encoder_3").file();
+    *folder.file("tokenizer_3/tokenizer.json") = golden!("t5/tokenizer.json").to_vec();
 }
 
 /// What the files say without loading, and sizes that a transformer over patches refuses.

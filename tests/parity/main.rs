@@ -9,6 +9,7 @@ mod models;
 mod noise;
 mod pictures;
 mod prompts;
+mod samplers;
 mod schedules;
 mod texts;
 mod tokens;

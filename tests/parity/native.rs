@@ -18,6 +18,8 @@ macro_rules! on_cpu {
 on_cpu! {
     noise_uniforms = crate::noise::uniforms;
     noise_normals = crate::noise::normals;
+    philox_words = crate::noise::philox_words;
+    philox_normals = crate::noise::philox_normals;
     tokens = crate::tokens::tokens;
     unigrams = crate::tokens::unigrams;
     unigram_files = crate::tokens::unigram_files;
@@ -31,6 +33,10 @@ on_cpu! {
     text_unweighted = crate::texts::unweighted;
     schedule_numbers = crate::schedules::numbers;
     schedule_runs = crate::schedules::runs;
+    sampler_levels = crate::samplers::levels;
+    sampler_runs = crate::samplers::runs;
+    sampler_refusals = crate::samplers::refusals;
+    folder_samplers = crate::samplers::folders;
     convolutions = crate::blocks::convolutions;
     upsampling = crate::blocks::upsampling;
     group_norms = crate::blocks::group_norms;
@@ -56,6 +62,8 @@ on_cpu! {
     text_encoders_apart = crate::families::text_encoders_apart;
     family_facts = crate::families::facts;
     family_misfits = crate::families::misfits;
+    sampler_pictures = crate::samplers::pictures;
+    sampler_cancel = crate::samplers::cancel;
     cancel_between_steps = crate::pictures::cancel;
     broken_folders = crate::broken::folders;
     transform_refusals = crate::transforms::refusals;

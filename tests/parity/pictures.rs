@@ -37,8 +37,7 @@ fn params(run: Run) -> Params {
         sampler: Sampler::Euler,
         seed: run.seed,
         model: "golden".into(),
-        post: Default::default(),
-        edit: None,
+        ..Default::default()
     }
 }
 

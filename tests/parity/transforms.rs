@@ -20,8 +20,7 @@ fn params(model: &Model) -> Params {
         sampler: Sampler::Euler,
         seed: 11,
         model: "golden".into(),
-        post: Default::default(),
-        edit: None,
+        ..Default::default()
     }
 }
 

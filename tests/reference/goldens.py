@@ -15,6 +15,7 @@ import models
 import noise
 import pictures
 import prompt_language
+import samplers
 import schedules
 import sd3
 import sdxl
@@ -81,6 +82,7 @@ def main(out):
         double = models.load(folders[name], torch.float64)
         parameters[name] = pictures.write(out, name, pipe, double)
         transforms.write(out, name, pipe)
+    samplers.write(out)
     save_json(out / "pictures.json", parameters, indent=1)
     print("text encoders")
     for part in (clip_variants, t5, prompt_language):

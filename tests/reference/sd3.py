@@ -8,10 +8,11 @@ import re
 
 import torch
 from diffusers import FlowMatchEulerDiscreteScheduler, SD3Transformer2DModel, StableDiffusion3Pipeline
-from transformers import CLIPTextModelWithProjection
+from transformers import CLIPTextModelWithProjection, T5Config, T5EncoderModel, T5Tokenizer
 
 import sdxl
 import synthetic
+import t5
 from sdxl import config_of, differing, paint, short
 from store import relative, save_json, save_tensors
 from synthetic import values
@@ -145,6 +146,11 @@ def write(out):
     large, _, _ = sdxl.clip(second, CLIPTextModelWithProjection, **sdxl.LARGE)
     vae = sdxl.autoencoder(scaling_factor=1.5305, shift_factor=0.0609, use_quant_conv=False, use_post_quant_conv=False)
     synthetic.fill(vae, sdxl.rule)
+    # Where T5 is missing, zeros stand behind the states: both are run.
+    tokens = T5Tokenizer.from_pretrained(out / "t5", extra_ids=4)
+    config = t5.CONFIG | {"vocab_size": len(tokens), "d_model": 48, "num_layers": 2}
+    encoder = T5EncoderModel(T5Config(**config))
+    recipes["text_encoder_3"] = synthetic.fill(encoder, lambda *of: tuple(short(x) for x in t5.rule(*of)))
     schedule = FlowMatchEulerDiscreteScheduler(num_train_timesteps=1000, shift=3.0)
     pipe = StableDiffusion3Pipeline(transformer=medium, scheduler=schedule, vae=vae, text_encoder=small,
                                     tokenizer=first, text_encoder_2=large, tokenizer_2=second, text_encoder_3=None,
@@ -153,8 +159,13 @@ def write(out):
     parameters = {label: run | {"height": 16, "width": 24} for label, run in sdxl.runs().items()}
     runs = {f"{label}.latents": paint(pipe, run) for label, run in parameters.items()}
     sdxl.check_runs("sd3", pipe, parameters, runs)
+    pipe.register_modules(text_encoder_3=encoder, tokenizer_3=tokens)
+    runs["guided.t5.latents"] = paint(pipe, parameters["guided"])
+    moved = relative(runs["guided.t5.latents"], runs["guided.latents"])
+    print(f"  sd3: T5 moves the latents by {moved:.0%}")
+    assert moved > 0.02, moved
     save_tensors(out / "sd3.safetensors", tensors | runs)
-    save_json(out / "sd3.json", {"recipes": recipes, "configs": configs | {"vae": config_of(vae),
+    save_json(out / "sd3.json", {"recipes": recipes, "configs": configs | {"vae": config_of(vae), "text_encoder_3": config,
               "scheduler": config_of(schedule)}, "runs": parameters})
 
 

@@ -32,8 +32,9 @@ def rule(name, parameter):
 
 
 def config_of(model):
-    """What a published folder would say, without names and versions."""
-    config = {k: v for k, v in json.loads(model.to_json_string()).items() if not k.startswith("_") and v is not None}
+    """What a published folder would say, without versions."""
+    said = json.loads(model.to_json_string())
+    config = {k: v for k, v in said.items() if v is not None and (k == "_class_name" or not k.startswith("_"))}
     return dict(sorted(config.items()))
 
 

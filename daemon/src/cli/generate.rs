@@ -6,7 +6,7 @@ use crate::{
     engine::{DeviceChoice, Engine, EngineError, Made, Progress, Task, local},
 };
 use clap::Args;
-use fresco_api::{ApiError, ImageRequest, Params, Post, Sampler};
+use fresco_api::{ApiError, ImageRequest, Params, Post};
 use fresco_diffusion::Latents;
 use safetensors::{Dtype, tensor::TensorView};
 use serde::Serialize;
@@ -14,6 +14,7 @@ use std::{
     fs,
     io::{self, Write},
     path::{Path, PathBuf},
+    str::FromStr,
     time::{Duration, Instant},
 };
 use tokio_util::sync::CancellationToken;
@@ -37,9 +38,18 @@ pub(super) struct Generate {
     /// How closely to follow the prompt; 1 and below turns guidance off.
     #[arg(long, value_name = "G")]
     guidance: Option<f32>,
-    /// The sampler.
+    /// The sampler; the model's own when left out. A1111's names are read too, as "DPM++ 2M Karras".
     #[arg(long, value_name = "S")]
     sampler: Option<String>,
+    /// How noise levels lie: karras, exponential, sgm_uniform, beta, linspace, leading or trailing.
+    #[arg(long, value_name = "S")]
+    scheduler: Option<String>,
+    /// How much fresh noise ddim adds, 0 to 1.
+    #[arg(long, value_name = "E")]
+    eta: Option<f32>,
+    /// Whose random numbers a seed stands for: cpu, as diffusers and ComfyUI, or gpu, as A1111.
+    #[arg(long, value_name = "cpu|gpu")]
+    rng: Option<String>,
     /// The same seed gives the same picture.
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
@@ -115,7 +125,6 @@ impl Generate {
     }
 
     fn request(&self) -> Result<ImageRequest, ApiError> {
-        let sampler = self.sampler.as_deref().map(str::parse::<Sampler>).transpose();
         Ok(ImageRequest {
             prompt: self.prompt.clone().unwrap_or_default(),
             negative_prompt: self.negative.clone(),
@@ -123,9 +132,13 @@ impl Generate {
             height: self.height,
             steps: self.steps,
             guidance_scale: self.guidance,
-            sampler: sampler.map_err(|error| ApiError::field("sampler", error))?,
+            sampler: named("sampler", self.sampler.as_deref())?,
+            scheduler: named("scheduler", self.scheduler.as_deref())?,
+            eta: self.eta,
+            rng: named("rng", self.rng.as_deref())?,
             seed: self.seed,
             post: self.post(),
+            model: None,
             ..ImageRequest::default()
         })
     }
@@ -161,6 +174,11 @@ impl Generate {
         }
         Ok(())
     }
+}
+
+/// An option that is one of several names.
+fn named<T: FromStr<Err = String>>(field: &str, name: Option<&str>) -> Result<Option<T>, ApiError> {
+    name.map(str::parse).transpose().map_err(|error| ApiError::field(field, error))
 }
 
 /// The picture, with progress on the terminal; Ctrl-C stops it at its next step, a second one at once.

@@ -10,8 +10,10 @@ pub mod limits;
 mod model;
 mod post;
 mod request;
+mod rng;
 pub mod routes;
 mod sampler;
+mod sigmas;
 
 pub use error::{ApiError, ErrorCode};
 pub use event::JobEvent;
@@ -22,4 +24,6 @@ pub use request::{
     AnyRequest, Edit, ImageRequest, Img2img, Inpaint, Mode, Outpaint, Params, Request, ResizeMode, StyleTransfer,
     walked_steps,
 };
-pub use sampler::Sampler;
+pub use rng::Rng;
+pub use sampler::{Sampler, SamplerName};
+pub use sigmas::SigmaSchedule;

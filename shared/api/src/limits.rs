@@ -21,3 +21,5 @@ pub const MAX_BLUR: f32 = 128.0;
 pub const MAX_PIXELS: u64 = 4_096 * 4_096;
 /// The softest edge of a mask, in pixels.
 pub const MAX_MASK_BLUR: f32 = 64.0;
+/// Most steps that the LCM sampler takes: its models were distilled from as many.
+pub const MAX_LCM_STEPS: u32 = 50;

@@ -6,7 +6,7 @@ mod modes;
 pub use edit::{Edit, Outpaint, ResizeMode, walked_steps};
 pub use modes::{AnyRequest, Img2img, Inpaint, Mode, Request, StyleTransfer};
 
-use crate::{ApiError, ModelId, ModelInfo, Post, Sampler, limits};
+use crate::{ApiError, ModelId, ModelInfo, Post, Rng, Sampler, SamplerName, SigmaSchedule, limits};
 use serde::{Deserialize, Serialize};
 
 /// What a client asks for. Everything but the prompt may be left out.
@@ -31,9 +31,18 @@ pub struct ImageRequest {
     /// Classifier-free guidance scale; 1 and below turns guidance off.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub guidance_scale: Option<f32>,
-    /// The sampler; the model's own when left out.
+    /// The sampler; the model's own when left out. Its name may carry the scheduler: `DPM++ 2M Karras`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub sampler: Option<Sampler>,
+    pub sampler: Option<SamplerName>,
+    /// How noise levels lie; as the sampler's name or the model says when left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scheduler: Option<SigmaSchedule>,
+    /// How much fresh noise DDIM adds, 0 to 1: 0, when left out, adds none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub eta: Option<f32>,
+    /// Which random numbers the seed stands for; `cpu` when left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rng: Option<Rng>,
     /// The seed of the initial noise; drawn at random when left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
@@ -49,7 +58,7 @@ pub struct ImageRequest {
 }
 
 /// A request with nothing left open: the same parameters give the same picture.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Params {
     /// What the picture shows.
@@ -66,6 +75,15 @@ pub struct Params {
     pub guidance_scale: f32,
     /// The sampler.
     pub sampler: Sampler,
+    /// How noise levels lie.
+    #[serde(default, skip_serializing_if = "SigmaSchedule::is_default")]
+    pub scheduler: SigmaSchedule,
+    /// How much fresh noise DDIM adds, 0 to 1.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub eta: f32,
+    /// Which random numbers the seed stands for.
+    #[serde(default, skip_serializing_if = "Rng::is_default")]
+    pub rng: Rng,
     /// The seed of the initial noise.
     pub seed: u64,
     /// The catalogue entry.
@@ -93,6 +111,7 @@ impl ImageRequest {
 
     /// The model's defaults filled in, nothing checked.
     fn filled(&self, model: &ModelInfo, random_seed: u64) -> Params {
+        let sampler = self.sampler.unwrap_or(model.default_sampler.into());
         Params {
             prompt: self.prompt.clone(),
             negative_prompt: self.negative_prompt.clone(),
@@ -100,7 +119,11 @@ impl ImageRequest {
             height: self.height.unwrap_or(model.default_side),
             steps: self.steps.unwrap_or(model.default_steps),
             guidance_scale: self.guidance_scale.unwrap_or(model.default_guidance),
-            sampler: self.sampler.unwrap_or_default(),
+            sampler: sampler.sampler,
+            // What is said on its own counts more than what a name carries.
+            scheduler: self.scheduler.or(sampler.scheduler).unwrap_or_default(),
+            eta: self.eta.unwrap_or(0.0),
+            rng: self.rng.unwrap_or_default(),
             seed: self.seed.unwrap_or(random_seed),
             model: model.id.clone(),
             post: self.post,
@@ -130,8 +153,39 @@ impl Params {
             return Err(ApiError::field("guidanceScale", message));
         }
         self.post.check((self.width, self.height))?;
-        self.edit.as_ref().map_or(Ok(()), |edit| edit.check(self.steps))
+        self.edit.as_ref().map_or(Ok(()), |edit| edit.check(self.steps))?;
+        self.check_sampler(model)
     }
+
+    fn check_sampler(&self, model: &ModelInfo) -> Result<(), ApiError> {
+        let (sampler, scheduler) = (self.sampler, self.scheduler);
+        if !model.samplers.contains(&sampler) {
+            let known = model.samplers.iter().map(|sampler| sampler.name()).collect::<Vec<_>>().join(", ");
+            let message = format!("{} cannot be sampled with {sampler}, only with {known}", model.id);
+            return Err(ApiError::field("sampler", message));
+        }
+        if !sampler.takes(scheduler) {
+            let all = SigmaSchedule::ALL.iter().filter(|scheduler| sampler.takes(**scheduler));
+            let known = all.map(|scheduler| scheduler.name()).collect::<Vec<_>>().join(", ");
+            let message = format!("{sampler} has no {scheduler} noise levels, only {known}");
+            return Err(ApiError::field("scheduler", message));
+        }
+        if sampler == Sampler::Lcm && self.steps > limits::MAX_LCM_STEPS {
+            let message = format!("lcm takes at most {} steps, not {}", limits::MAX_LCM_STEPS, self.steps);
+            return Err(ApiError::field("steps", message));
+        }
+        if !(0.0..=1.0).contains(&self.eta) {
+            return Err(ApiError::field("eta", format!("Eta must be 0 to 1, not {}", self.eta)));
+        }
+        if self.eta != 0.0 && sampler != Sampler::Ddim {
+            return Err(ApiError::field("eta", format!("{sampler} takes no eta, only ddim does")));
+        }
+        Ok(())
+    }
+}
+
+fn is_zero(x: &f32) -> bool {
+    *x == 0.0
 }
 
 fn check_length(field: &str, text: &str) -> Result<(), ApiError> {

@@ -5,7 +5,7 @@ use crate::{
     model::taesd,
     post,
     preview::{self, Projection},
-    schedule::Schedule,
+    schedule::{Prediction, Schedule},
     tiles,
     weights::tensor,
 };
@@ -79,7 +79,9 @@ impl Pipeline {
     ) -> Option<Latents> {
         // The last step's picture is the finished one.
         let wanted = step + 1 < schedule.steps() && observer.wants_preview();
-        wanted.then(|| preview::clean(latents, predicted, schedule, step, self.schedule_config().prediction_type))
+        let config = self.schedule_config();
+        let prediction = if config.is_flow() { Prediction::Flow } else { config.prediction_type };
+        wanted.then(|| preview::clean(latents, predicted, schedule, step, prediction))
     }
 
     /// Shows the observer what `latents` look like.

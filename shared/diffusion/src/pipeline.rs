@@ -10,7 +10,7 @@ use crate::{
     },
     schedule::ScheduleConfig,
 };
-use fresco_api::{ApiError, ErrorCode, Params};
+use fresco_api::{ApiError, ErrorCode, Params, Sampler};
 use fresco_kernels::Kernels;
 
 /// What a model's files say about the requests it takes and the room it needs.
@@ -31,6 +31,10 @@ pub struct Facts {
     /// Channels that the denoiser takes behind the latents': above 0 in a model made for inpainting, which takes
     /// a mask and the masked picture's latents.
     pub extra_channels: usize,
+    /// The sampler that the folder was published with.
+    pub sampler: Sampler,
+    /// The samplers that can run it.
+    pub samplers: Vec<Sampler>,
     /// Every part with weights, in the order in which they run.
     pub components: Vec<Component>,
 }
@@ -201,6 +205,7 @@ impl Facts {
 async fn facts(source: &impl Source, parts: &Parts) -> Result<Facts, LoadError> {
     let components = parts.components(source).await?;
     let (factor, denoiser) = (parts.vae.factor(), &parts.denoiser);
+    let samplers = Sampler::ALL.iter().copied().filter(|sampler| parts.schedule.supports(*sampler)).collect();
     let pixels = |latents: usize| factor.saturating_mul(latents as u32);
     Ok(Facts {
         latent_factor: factor,
@@ -210,6 +215,8 @@ async fn facts(source: &impl Source, parts: &Parts) -> Result<Facts, LoadError> 
         side_multiple: pixels(denoiser.multiple()),
         longest_side: denoiser.most().map(pixels),
         extra_channels: parts.extra_channels(),
+        sampler: parts.schedule.sampler(),
+        samplers,
         components,
     })
 }

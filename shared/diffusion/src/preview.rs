@@ -121,6 +121,7 @@ pub(crate) fn clean(
     let value = |(x, y): (&f32, &f32)| match prediction {
         Prediction::Epsilon => (x - s * y) / a,
         Prediction::Velocity => a * x / square - s * y / square.sqrt(),
+        Prediction::Flow => x - s * y,
     };
     Latents { shape: latents.shape, values: latents.values.iter().zip(predicted).map(value).collect() }
 }

@@ -5,13 +5,13 @@ use crate::{
     model::Conditioning,
     noise::Generator,
     post,
-    schedule::{self, Schedule},
+    schedule::{self, Schedule, Settings},
     start::{self, Mask, Prepared, Start},
     style::{Style, StylePath},
     weights::tensor,
 };
 use burn::tensor::Tensor;
-use fresco_api::{ApiError, ErrorCode, Params};
+use fresco_api::{ApiError, Params};
 use std::ops::ControlFlow;
 
 impl Pipeline {
@@ -88,31 +88,37 @@ impl Pipeline {
             Some(told) => told.clone(),
             None => self.condition(params)?,
         };
-        let mut schedule = schedule::build(params.sampler, self.schedule_config(), params.steps as usize)
-            .map_err(|error| RunError::Request(ApiError::new(ErrorCode::BadModel, error.to_string()).at("sampler")))?;
-        let mut generator = Generator::new(params.seed);
+        let (height, width) = self.latent_size(params);
+        let mut schedule =
+            schedule::build(params.sampler, self.schedule_config(), &Settings::of(params, height, width))
+                .map_err(|error| RunError::Request(error.into()))?;
+        let begins = schedule.begins(first);
+        let mut generator = Generator::of(params.rng, params.seed);
         // The reference samples the posterior before it draws the noise, and what the mask leaves after it.
         let origin = match start {
             Some(start) => self.encode(start, first, &mut generator).await?,
             None => None,
         };
         let noise = self.noise(params, &mut generator);
-        let beside = self.beside(params, start, first, &mut generator).await?;
-        let mut latents = begin(&noise, origin.as_ref(), first, &*schedule);
+        let beside = self.beside(params, start, schedule.evaluations() - begins, &mut generator).await?;
+        let mut latents = begin(&noise, origin.as_ref(), begins, &*schedule);
         let of = params.steps - first as u32;
         reached(observer, Stage::Step { step: 0, of }).await?;
-        for step in first..schedule.steps() {
-            let prediction = self.predict(&latents, &beside, &*schedule, step, &told, params.guidance_scale).await?;
-            let seen = self.seen(observer, &*schedule, step, &latents, &prediction);
-            schedule.step(step, &prediction, &mut latents.values);
+        for evaluation in begins..schedule.evaluations() {
+            let prediction =
+                self.predict(&latents, &beside, &*schedule, evaluation, &told, params.guidance_scale).await?;
+            let seen = self.seen(observer, &*schedule, evaluation, &latents, &prediction);
+            schedule.advance(evaluation, &prediction, &mut latents.values, &mut generator);
             if let Some(style) = &beside.style {
-                style.pull(&mut latents.values, &*schedule, step + 1);
+                style.pull(&mut latents.values, &*schedule, evaluation + 1);
             }
             if let Some(origin) = &origin {
-                origin.put_back(&mut latents.values, &noise, &*schedule, step + 1);
+                origin.put_back(&mut latents.values, &noise, &*schedule, evaluation + 1);
             }
             check(&latents.values, "a denoising step")?;
-            reached(observer, Stage::Step { step: (step - first) as u32 + 1, of }).await?;
+            // A step of two evaluations is told of after each: there too the run can be stopped.
+            let step = schedule.done(evaluation + 1).saturating_sub(first) as u32;
+            reached(observer, Stage::Step { step, of }).await?;
             if let Some(seen) = seen {
                 self.show(&seen, observer).await?;
             }
@@ -167,7 +173,7 @@ impl Pipeline {
         &self,
         params: &Params,
         start: Option<&Start<'_>>,
-        first: usize,
+        evaluations: usize,
         generator: &mut Generator,
     ) -> Result<Beside, RunError> {
         let Some(start) = start else { return Ok(Beside::default()) };
@@ -176,7 +182,7 @@ impl Pipeline {
             None => None,
         };
         let style = match start.style {
-            Some(style) => Some(self.style_path(params, start, style, first, generator).await?),
+            Some(style) => Some(self.style_path(params, start, style, evaluations, generator).await?),
             None => None,
         };
         Ok(Beside { extra, style })
@@ -209,7 +215,7 @@ impl Pipeline {
         params: &Params,
         start: &Start<'_>,
         style: &Style,
-        first: usize,
+        evaluations: usize,
         generator: &mut Generator,
     ) -> Result<StylePath, RunError> {
         if !self.denoiser().can_share() {
@@ -220,14 +226,19 @@ impl Pipeline {
         let noise = generator.normal(clean.values.len());
         let wordless = Params { prompt: String::new(), guidance_scale: 0.0, ..params.clone() };
         let told = self.condition(&wordless)?;
-        let steps = (params.steps as usize).saturating_sub(first);
-        Ok(StylePath { clean, noise, told, strength: style.strength.clamp(0.0, 1.0), steps })
+        Ok(StylePath { clean, noise, told, strength: style.strength.clamp(0.0, 1.0), evaluations })
+    }
+
+    /// Rows and columns of a picture's latents.
+    fn latent_size(&self, params: &Params) -> (usize, usize) {
+        let factor = self.facts().latent_factor;
+        ((params.height / factor) as usize, (params.width / factor) as usize)
     }
 
     /// Unit noise of a picture's latents.
     fn noise(&self, params: &Params, generator: &mut Generator) -> Latents {
-        let factor = self.facts().latent_factor;
-        let shape = [1, self.latent_channels(), (params.height / factor) as usize, (params.width / factor) as usize];
+        let (height, width) = self.latent_size(params);
+        let shape = [1, self.latent_channels(), height, width];
         Latents { shape, values: generator.normal(shape.iter().product()) }
     }
 
@@ -240,12 +251,12 @@ impl Pipeline {
         latents: &Latents,
         beside: &Beside,
         schedule: &dyn Schedule,
-        step: usize,
+        evaluation: usize,
         told: &Conditioning,
         guidance_scale: f32,
     ) -> Result<Vec<f32>, RunError> {
         self.check_extra(latents, beside.extra.as_ref())?;
-        let factor = schedule.input_scale(step);
+        let factor = schedule.input_scale(evaluation);
         let mut input: Vec<f32> = latents.values.iter().map(|x| x * factor).collect();
         input.extend(beside.extra.iter().flat_map(|extra| &extra.values));
         let [_, c, h, w] = latents.shape;
@@ -254,10 +265,10 @@ impl Pipeline {
         let n = told.batch();
         let x = x.expand([n, h, w, c]);
         let (x, told, shared) = match &beside.style {
-            Some(style) => style.join(x, told, schedule, step),
+            Some(style) => style.join(x, told, schedule, evaluation),
             None => (x, told.clone(), None),
         };
-        let time = vec![schedule.timestep(step); told.batch()];
+        let time = vec![schedule.timestep(evaluation); told.batch()];
         let y = self.denoiser().forward(self.kernels(), x, &time, &told, shared);
         let values = read(y.slice([0..n]).permute([0, 3, 1, 2])).await?;
         if n < 2 {
@@ -309,26 +320,26 @@ struct Beside {
 }
 
 impl Origin {
-    /// Puts the picture's latents, as noisy as `step` is, wherever nothing may change.
-    fn put_back(&self, values: &mut [f32], noise: &Latents, schedule: &dyn Schedule, step: usize) {
+    /// Puts the picture's latents, as noisy as for `evaluation`, wherever nothing may change.
+    fn put_back(&self, values: &mut [f32], noise: &Latents, schedule: &dyn Schedule, evaluation: usize) {
         let Some(changes) = &self.changes else { return };
         let known = self.latents.values.iter().zip(&noise.values);
         for ((value, (clean, noise)), changes) in values.iter_mut().zip(known).zip(changes.iter().cycle()) {
             if !changes {
-                *value = schedule.noised(step, *clean, *noise);
+                *value = schedule.noised(evaluation, *clean, *noise);
             }
         }
     }
 }
 
-/// The latents before the first step: noise alone, or the picture's with noise on them.
-fn begin(noise: &Latents, origin: Option<&Origin>, first: usize, schedule: &dyn Schedule) -> Latents {
+/// The latents before the first evaluation: noise alone, or the picture's with noise on them.
+fn begin(noise: &Latents, origin: Option<&Origin>, evaluation: usize, schedule: &dyn Schedule) -> Latents {
     let scale = schedule.noise_scale();
     let values = match origin.filter(|origin| origin.shows) {
         None => noise.values.iter().map(|noise| noise * scale).collect(),
         Some(origin) => {
             let both = origin.latents.values.iter().zip(&noise.values);
-            both.map(|(clean, noise)| schedule.noised(first, *clean, *noise)).collect()
+            both.map(|(clean, noise)| schedule.noised(evaluation, *clean, *noise)).collect()
         }
     };
     Latents { shape: noise.shape, values }

@@ -41,8 +41,8 @@ pub(crate) struct StylePath {
     pub told: Conditioning,
     /// How much of the style is taken over, 0 to 1.
     pub strength: f32,
-    /// Steps that the run walks.
-    pub steps: usize,
+    /// Evaluations of the denoiser that the run walks.
+    pub evaluations: usize,
 }
 
 impl StylePath {
@@ -65,7 +65,7 @@ impl StylePath {
     /// Moves the channels' mean and deviation towards the style's at the noise level of `step`. Over the
     /// whole run, if nothing moved them back, that would be the strength's share of the way.
     pub fn pull(&self, latents: &mut [f32], schedule: &dyn Schedule, step: usize) {
-        let share = 1.0 - (1.0 - self.strength).powf(1.0 / self.steps.max(1) as f32);
+        let share = 1.0 - (1.0 - self.strength).powf(1.0 / self.evaluations.max(1) as f32);
         let plane = self.clean.shape[2] * self.clean.shape[3];
         let style = self.noised(schedule, step);
         for (values, style) in latents.chunks_exact_mut(plane).zip(style.chunks_exact(plane)) {

@@ -1,6 +1,6 @@
 //! Every bound of a request, with the field that its error names.
 
-use crate::{ErrorCode, ImageRequest, ModelInfo, limits};
+use crate::{ErrorCode, ImageRequest, ModelInfo, Sampler, SigmaSchedule, limits};
 
 fn model() -> ModelInfo {
     ModelInfo {
@@ -14,6 +14,8 @@ fn model() -> ModelInfo {
         default_side: 128,
         default_steps: 8,
         default_guidance: 4.0,
+        default_sampler: Sampler::Plms,
+        samplers: Sampler::ALL.iter().copied().filter(|sampler| *sampler != Sampler::Heun).collect(),
         bytes: 0,
     }
 }
@@ -51,6 +53,12 @@ fn each_bad_field_is_named() {
         ("post.blur", json!({"prompt": "x", "post": {"blur": 1000}})),
         ("post.upscale", json!({"prompt": "x", "post": {"upscale": 3}})),
         ("post.upscale", json!({"prompt": "x", "post": {"upscale": 0}})),
+        ("sampler", json!({"prompt": "x", "sampler": "heun"})),
+        ("scheduler", json!({"prompt": "x", "sampler": "ddim", "scheduler": "karras"})),
+        ("scheduler", json!({"prompt": "x", "scheduler": "beta"})),
+        ("steps", json!({"prompt": "x", "sampler": "lcm", "steps": 51})),
+        ("eta", json!({"prompt": "x", "sampler": "ddim", "eta": 1.5})),
+        ("eta", json!({"prompt": "x", "sampler": "euler", "eta": 0.5})),
     ];
     for (field, body) in cases {
         assert_eq!(field_of(body.clone()).as_deref(), Some(field), "{body}");
@@ -105,4 +113,28 @@ fn what_is_left_out_is_not_written() {
     assert_eq!(serde_json::to_value(&plain).expect("is written"), serde_json::json!({"prompt": "x"}));
     let params = plain.resolve(&model(), 7).expect("is accepted");
     assert!(serde_json::to_value(&params).expect("is written").get("post").is_none());
+}
+
+#[test]
+fn the_sampler_is_the_models_own_and_a_name_may_carry_the_scheduler() {
+    let params = |json: &str| {
+        let request: ImageRequest = serde_json::from_str(json).expect("parses");
+        let params = request.resolve(&model(), 7).expect("is accepted");
+        (params.sampler, params.scheduler)
+    };
+    assert_eq!(params(r#"{"prompt":"x"}"#), (Sampler::Plms, SigmaSchedule::Default));
+    let karras = (Sampler::Dpmpp2m, SigmaSchedule::Karras);
+    assert_eq!(params(r#"{"prompt":"x","sampler":"DPM++ 2M Karras"}"#), karras);
+    assert_eq!(params(r#"{"prompt":"x","sampler":"dpm++_2m","scheduler":"Karras"}"#), karras);
+    let said = r#"{"prompt":"x","sampler":"DPM++ 2M Karras","scheduler":"exponential"}"#;
+    assert_eq!(params(said), (Sampler::Dpmpp2m, SigmaSchedule::Exponential));
+}
+
+#[test]
+fn older_parameters_still_parse() {
+    let old = r#"{"prompt":"x","negativePrompt":"","width":64,"height":64,"steps":4,"guidanceScale":1.0,
+        "sampler":"euler","seed":1,"model":"m"}"#;
+    let params: crate::Params = serde_json::from_str(old).expect("parses");
+    let written: serde_json::Value = serde_json::to_value(&params).expect("is written");
+    assert_eq!(written, serde_json::from_str::<serde_json::Value>(old).expect("parses"), "nothing new is written");
 }

@@ -11,7 +11,6 @@ use crate::{
 use serde_json::{Map, Value};
 
 const INDEX: &str = "model_index.json";
-const SCHEDULER: &str = "scheduler/scheduler_config.json";
 const VAE: &str = "vae";
 
 /// What a part of a model does.
@@ -76,7 +75,7 @@ impl Parts {
             texts,
             denoiser: family.denoiser.read(source).await?,
             vae: read_json(source, &format!("{VAE}/config.json")).await?,
-            schedule: read_json(source, SCHEDULER).await?,
+            schedule: ScheduleConfig::read(source).await?,
             zeros_for_empty: index.get("force_zeros_for_empty_prompt").and_then(Value::as_bool).unwrap_or(true),
         };
         parts.vae.check(&format!("{VAE}/config.json"))?;

@@ -14,8 +14,8 @@ fn params(edit: Edit) -> Params {
         sampler: Sampler::Euler,
         seed: 1,
         model: "m".into(),
-        post: fresco_api::Post::default(),
         edit: Some(edit),
+        ..Params::default()
     }
 }
 
