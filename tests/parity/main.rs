@@ -5,6 +5,7 @@ mod blocks;
 mod broken;
 mod families;
 mod files;
+mod kernels;
 mod models;
 mod noise;
 mod pictures;
