@@ -50,6 +50,11 @@ on_both! {
     attentions = crate::blocks::attentions;
     attention_in_parts = crate::blocks::attention_in_parts;
     texts = crate::models::texts;
+    prompt_embeddings = crate::prompts::embeddings;
+    text_encoders = crate::texts::clips;
+    text_t5 = crate::texts::t5;
+    text_weighted = crate::texts::weighted;
+    text_unweighted = crate::texts::unweighted;
     unets = crate::models::unets;
     unet_blocks = crate::models::unet_blocks;
     decoders = crate::models::decoders;
@@ -57,6 +62,13 @@ on_both! {
     whole_pictures = crate::pictures::whole;
     image_to_image = crate::transforms::image_to_image;
     inpainting = crate::transforms::inpainting;
+    sdxl_steps = crate::families::sdxl_steps;
+    inpainting_steps = crate::families::inpainting_steps;
+    mmdit_steps = crate::families::mmdit_steps;
+    mmdit_blocks = crate::families::mmdit_blocks;
+    sd3_pictures = crate::families::sd3_pictures;
+    sdxl_pictures = crate::families::sdxl_pictures;
+    text_encoders_apart = crate::families::text_encoders_apart;
     sampler_pictures = crate::samplers::pictures;
     cancel_between_steps = crate::pictures::cancel;
     probe = crate::blocks::probe;
@@ -94,6 +106,21 @@ mod host {
     #[wasm_bindgen_test]
     async fn tokens() {
         crate::tokens::tokens(&Device::flex()).await;
+    }
+
+    #[wasm_bindgen_test]
+    async fn unigrams() {
+        crate::tokens::unigrams(&Device::flex()).await;
+    }
+
+    #[wasm_bindgen_test]
+    async fn prompt_language() {
+        crate::prompts::language(&Device::flex()).await;
+    }
+
+    #[wasm_bindgen_test]
+    async fn prompt_plain() {
+        crate::prompts::plain(&Device::flex()).await;
     }
 
     #[wasm_bindgen_test]

@@ -3,13 +3,16 @@
 
 mod blocks;
 mod broken;
+mod families;
 mod files;
 mod kernels;
 mod models;
 mod noise;
 mod pictures;
+mod prompts;
 mod samplers;
 mod schedules;
+mod texts;
 mod tokens;
 mod transforms;
 

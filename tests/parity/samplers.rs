@@ -221,8 +221,8 @@ pub async fn pictures(on: &Device) {
             let (sampler, scheduler) = (parts[1].parse().expect("a sampler"), parts[2].parse().expect("a scheduler"));
             let params = params(sampler, scheduler, width);
             let start = match parts[3] {
-                "image" => Some(Start { picture: &picture, strength: 0.7, mask: None }),
-                "inpaint" => Some(Start { picture: &picture, strength: 0.8, mask: Some(&mask) }),
+                "image" => Some(Start { picture: &picture, strength: 0.7, mask: None, style: None }),
+                "inpaint" => Some(Start { picture: &picture, strength: 0.8, mask: Some(&mask), style: None }),
                 _ => None,
             };
             let output = match &start {

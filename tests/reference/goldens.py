@@ -10,13 +10,18 @@ import transformers
 from safetensors.torch import load_file
 
 import blocks
+import clip_variants
 import models
 import noise
 import pictures
+import prompt_language
 import samplers
 import schedules
+import sd3
+import sdxl
 import sensitivity
 import stages
+import t5
 import transforms
 from prompts import PROMPTS
 from store import save_json, sha256
@@ -79,6 +84,12 @@ def main(out):
         transforms.write(out, name, pipe)
     samplers.write(out)
     save_json(out / "pictures.json", parameters, indent=1)
+    print("text encoders")
+    for part in (clip_variants, t5, prompt_language):
+        part.write(out)
+    print("families")
+    for part in (sdxl, sd3):
+        part.write(out)
     write_manifest(out)
     check_size(out)
 

@@ -1,12 +1,12 @@
 //! `fresco generate`.
 
-use super::{Problem, progress, say, source};
+use super::{Problem, pictures::Pictures, progress, say, source};
 use crate::{
     clock::random_seed,
-    engine::{DeviceChoice, Engine, EngineError, Made, Progress, local},
+    engine::{DeviceChoice, Engine, EngineError, Made, Progress, Task, local},
 };
 use clap::Args;
-use fresco_api::{ApiError, ImageRequest, Params};
+use fresco_api::{ApiError, ImageRequest, Params, Post};
 use fresco_diffusion::Latents;
 use safetensors::{Dtype, tensor::TensorView};
 use serde::Serialize;
@@ -24,8 +24,8 @@ use tokio_util::sync::CancellationToken;
 #[command(allow_negative_numbers = true)]
 pub(super) struct Generate {
     /// What the picture shows.
-    #[arg(long, value_name = "TEXT")]
-    prompt: String,
+    #[arg(long, value_name = "TEXT", required_unless_present = "style")]
+    prompt: Option<String>,
     /// What it should not show.
     #[arg(long, value_name = "TEXT", default_value = "")]
     negative: String,
@@ -59,6 +59,23 @@ pub(super) struct Generate {
     /// Pixels.
     #[arg(long, value_name = "H")]
     height: Option<u32>,
+    /// Brightness of the finished picture; 1 leaves it as it is.
+    #[arg(long, value_name = "F")]
+    brightness: Option<f32>,
+    /// Contrast of the finished picture; 1 leaves it as it is.
+    #[arg(long, value_name = "F")]
+    contrast: Option<f32>,
+    /// Sharpness of the finished picture; 1 leaves it as it is.
+    #[arg(long, value_name = "F")]
+    sharpness: Option<f32>,
+    /// Gaussian blur of the finished picture, in pixels.
+    #[arg(long, value_name = "PIXELS")]
+    blur: Option<f32>,
+    /// Enlarges the finished picture 2 or 4 times.
+    #[arg(long, value_name = "1|2|4")]
+    upscale: Option<u32>,
+    #[command(flatten)]
+    pictures: Pictures,
     /// What runs the model: auto, cpu, vulkan, cuda or metal.
     #[arg(long, default_value_t = DeviceChoice::Auto)]
     device: DeviceChoice,
@@ -90,7 +107,8 @@ impl Generate {
             return Err(Problem::usage("--json and --out - both write to stdout; choose one"));
         }
         let (catalogue, model) = source::find(home, self.model.as_deref())?;
-        let params = self.request()?.resolve(&model.info, random_seed())?;
+        let task = self.pictures.task(self.request()?, &model.info, random_seed())?;
+        let params = task.params.clone();
         let out = self.out.clone().unwrap_or_else(|| free_name(params.seed));
         for file in [Some(&out), self.dump_latents.as_ref()].into_iter().flatten() {
             check_place(file)?;
@@ -98,7 +116,7 @@ impl Generate {
         let engine = local::start(catalogue, self.device)
             .map_err(|error| Problem::failed(format!("the engine cannot be started: {error}")))?;
         let started = Instant::now();
-        let made = make(&engine, &params).await?;
+        let made = make(&engine, task).await?;
         self.deliver(&out, &params, &made, started.elapsed())
     }
 
@@ -108,7 +126,7 @@ impl Generate {
 
     fn request(&self) -> Result<ImageRequest, ApiError> {
         Ok(ImageRequest {
-            prompt: self.prompt.clone(),
+            prompt: self.prompt.clone().unwrap_or_default(),
             negative_prompt: self.negative.clone(),
             width: self.width,
             height: self.height,
@@ -119,8 +137,19 @@ impl Generate {
             eta: self.eta,
             rng: named("rng", self.rng.as_deref())?,
             seed: self.seed,
+            post: self.post(),
             model: None,
         })
+    }
+
+    fn post(&self) -> Post {
+        Post {
+            upscale: self.upscale,
+            brightness: self.brightness,
+            contrast: self.contrast,
+            sharpness: self.sharpness,
+            blur: self.blur,
+        }
     }
 
     fn deliver(&self, out: &Path, params: &Params, made: &Made, took: Duration) -> Result<(), Problem> {
@@ -152,10 +181,10 @@ fn named<T: FromStr<Err = String>>(field: &str, name: Option<&str>) -> Result<Op
 }
 
 /// The picture, with progress on the terminal; Ctrl-C stops it at its next step, a second one at once.
-async fn make(engine: &dyn Engine, params: &Params) -> Result<Made, Problem> {
+async fn make(engine: &dyn Engine, task: Task) -> Result<Made, Problem> {
     let cancel = CancellationToken::new();
     let (progress, stages) = Progress::new(cancel.clone());
-    let work = async { tokio::join!(engine.generate(params.clone(), progress), progress::show(stages)).0 };
+    let work = async { tokio::join!(engine.generate(task, progress), progress::show(stages)).0 };
     tokio::pin!(work);
     let made = tokio::select! {
         made = &mut work => made,

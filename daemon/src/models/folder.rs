@@ -137,7 +137,7 @@ mod tests {
     #[test]
     fn the_name_tells_a_distilled_model() {
         let (sampler, samplers) = (Sampler::Plms, Sampler::ALL.to_vec());
-        let facts = Facts { latent_factor: 8, native_side: 512, bytes: 1, sampler, samplers };
+        let facts = Facts { latent_factor: 8, native_side: 512, bytes: 1, sampler, samplers, ..Facts::default() };
         let turbo = derived_info("SD-Turbo".into(), &facts);
         assert_eq!((turbo.default_steps, turbo.default_guidance), (4, 0.0));
         let plain = derived_info("sd15".into(), &facts);

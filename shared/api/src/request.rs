@@ -1,6 +1,12 @@
 //! A request for a picture, and the complete parameters it becomes once a model's defaults are filled in.
 
-use crate::{ApiError, ModelId, ModelInfo, Rng, Sampler, SamplerName, SigmaSchedule, limits};
+mod edit;
+mod modes;
+
+pub use edit::{Edit, Outpaint, ResizeMode, walked_steps};
+pub use modes::{AnyRequest, Img2img, Inpaint, Mode, Request, StyleTransfer};
+
+use crate::{ApiError, ModelId, ModelInfo, Post, Rng, Sampler, SamplerName, SigmaSchedule, limits};
 use serde::{Deserialize, Serialize};
 
 /// What a client asks for. Everything but the prompt may be left out.
@@ -43,6 +49,12 @@ pub struct ImageRequest {
     /// The catalogue entry; the default model when left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<ModelId>,
+    /// What is done to the finished picture.
+    #[serde(default, skip_serializing_if = "Post::is_nothing")]
+    pub post: Post,
+    /// Whether small pictures of the run so far are wanted as events; making them takes a little time.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub preview: bool,
 }
 
 /// A request with nothing left open: the same parameters give the same picture.
@@ -76,6 +88,12 @@ pub struct Params {
     pub seed: u64,
     /// The catalogue entry.
     pub model: ModelId,
+    /// What is done to the finished picture.
+    #[serde(default, skip_serializing_if = "Post::is_nothing")]
+    pub post: Post,
+    /// What is done with pictures, when there are any.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub edit: Option<Edit>,
 }
 
 impl ImageRequest {
@@ -86,8 +104,15 @@ impl ImageRequest {
     /// # Errors
     /// The first field that cannot be used, by its wire name.
     pub fn resolve(&self, model: &ModelInfo, random_seed: u64) -> Result<Params, ApiError> {
+        let params = self.filled(model, random_seed);
+        params.check(model)?;
+        Ok(params)
+    }
+
+    /// The model's defaults filled in, nothing checked.
+    fn filled(&self, model: &ModelInfo, random_seed: u64) -> Params {
         let sampler = self.sampler.unwrap_or(model.default_sampler.into());
-        let params = Params {
+        Params {
             prompt: self.prompt.clone(),
             negative_prompt: self.negative_prompt.clone(),
             width: self.width.unwrap_or(model.default_side),
@@ -101,15 +126,17 @@ impl ImageRequest {
             rng: self.rng.unwrap_or_default(),
             seed: self.seed.unwrap_or(random_seed),
             model: model.id.clone(),
-        };
-        params.check(model)?;
-        Ok(params)
+            post: self.post,
+            edit: None,
+        }
     }
 }
 
 impl Params {
     fn check(&self, model: &ModelInfo) -> Result<(), ApiError> {
-        if self.prompt.trim().is_empty() {
+        // A style needs no words.
+        let wordless = matches!(self.edit, Some(Edit::StyleTransfer { .. }));
+        if self.prompt.trim().is_empty() && !wordless {
             return Err(ApiError::field("prompt", "Prompt is required"));
         }
         check_length("prompt", &self.prompt)?;
@@ -125,6 +152,8 @@ impl Params {
             let message = format!("Guidance scale must be 0 to {}, not {}", limits::MAX_GUIDANCE, self.guidance_scale);
             return Err(ApiError::field("guidanceScale", message));
         }
+        self.post.check((self.width, self.height))?;
+        self.edit.as_ref().map_or(Ok(()), |edit| edit.check(self.steps))?;
         self.check_sampler(model)
     }
 

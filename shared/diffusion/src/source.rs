@@ -1,5 +1,6 @@
 //! Where a model's files come from: byte ranges of named files.
 
+use crate::weights::Listing;
 use std::{future::Future, ops::Range};
 
 /// A file of a model that cannot be read.
@@ -28,4 +29,23 @@ pub trait Source {
 
     /// Exactly the bytes of `range`, which lies within the file.
     fn read(&self, file: &str, range: Range<u64>) -> impl Future<Output = Result<Vec<u8>, SourceError>>;
+
+    /// The tensors of a weights file, where the source knows them without reading a header there.
+    fn listing(&self, _file: &str) -> Option<&Listing> {
+        None
+    }
+}
+
+impl<S: Source> Source for &S {
+    fn len(&self, file: &str) -> impl Future<Output = Result<Option<u64>, SourceError>> {
+        (**self).len(file)
+    }
+
+    fn read(&self, file: &str, range: Range<u64>) -> impl Future<Output = Result<Vec<u8>, SourceError>> {
+        (**self).read(file, range)
+    }
+
+    fn listing(&self, file: &str) -> Option<&Listing> {
+        (**self).listing(file)
+    }
 }

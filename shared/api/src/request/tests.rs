@@ -47,6 +47,12 @@ fn each_bad_field_is_named() {
         ("steps", json!({"prompt": "x", "steps": 1_000_000_000})),
         ("steps", json!({"prompt": "x", "steps": 0})),
         ("guidanceScale", json!({"prompt": "x", "guidanceScale": -1.0})),
+        ("post.brightness", json!({"prompt": "x", "post": {"brightness": -0.1}})),
+        ("post.contrast", json!({"prompt": "x", "post": {"contrast": 9}})),
+        ("post.sharpness", json!({"prompt": "x", "post": {"sharpness": 1e30}})),
+        ("post.blur", json!({"prompt": "x", "post": {"blur": 1000}})),
+        ("post.upscale", json!({"prompt": "x", "post": {"upscale": 3}})),
+        ("post.upscale", json!({"prompt": "x", "post": {"upscale": 0}})),
         ("sampler", json!({"prompt": "x", "sampler": "heun"})),
         ("scheduler", json!({"prompt": "x", "sampler": "ddim", "scheduler": "karras"})),
         ("scheduler", json!({"prompt": "x", "scheduler": "beta"})),
@@ -82,6 +88,31 @@ fn an_unknown_sampler_lists_the_known() {
 fn an_unknown_field_is_refused_by_name() {
     let error = serde_json::from_str::<ImageRequest>(r#"{"prompt":"x","stepz":3}"#).expect_err("is refused");
     assert!(error.to_string().contains("stepz"), "{error}");
+}
+
+#[test]
+fn a_result_has_a_largest_side_and_numbers_that_are_numbers() {
+    use crate::Post;
+    let twice = Post { upscale: Some(2), ..Default::default() };
+    assert!(twice.check((limits::MAX_RESULT_SIDE / 2, 8)).is_ok());
+    let error = twice.check((8, limits::MAX_RESULT_SIDE / 2 + 8)).expect_err("is refused");
+    assert_eq!(error.field.as_deref(), Some("post.upscale"));
+    let error = Post { blur: Some(f32::NAN), ..Default::default() }.check((8, 8)).expect_err("is refused");
+    assert_eq!(error.field.as_deref(), Some("post.blur"));
+}
+
+#[test]
+fn what_is_left_out_is_not_written() {
+    let request: ImageRequest =
+        serde_json::from_str(r#"{"prompt":"x","seed":1,"preview":true,"post":{"blur":2}}"#).expect("parses");
+    let params = request.resolve(&model(), 7).expect("is accepted");
+    assert_eq!(params.post.blur, Some(2.0));
+    let json = serde_json::to_value(&params).expect("is written");
+    assert_eq!(json["post"], serde_json::json!({"blur": 2.0}));
+    let plain = ImageRequest { prompt: "x".into(), ..Default::default() };
+    assert_eq!(serde_json::to_value(&plain).expect("is written"), serde_json::json!({"prompt": "x"}));
+    let params = plain.resolve(&model(), 7).expect("is accepted");
+    assert!(serde_json::to_value(&params).expect("is written").get("post").is_none());
 }
 
 #[test]

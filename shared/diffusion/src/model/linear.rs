@@ -17,7 +17,11 @@ impl Linear {
         let [n, s, from] = x.dims();
         let [to, _] = self.weight.dims();
         // One product of all rows: a batched product would repeat the weights for every batch.
-        let y = fresco_kernels::fast().linear(x.reshape([n * s, from]), self.weight.clone(), self.bias.clone());
-        y.reshape([n, s, to])
+        self.rows(x.reshape([n * s, from])).reshape([n, s, to])
+    }
+
+    /// `x` `[n, in]` to `[n, out]`.
+    pub fn rows(&self, x: Tensor<2>) -> Tensor<2> {
+        fresco_kernels::fast().linear(x, self.weight.clone(), self.bias.clone())
     }
 }

@@ -1,26 +1,59 @@
-//! Reads safetensors through a [`Source`], one tensor at a time.
+//! Reads weights files (safetensors, GGUF) through a [`Source`], one tensor at a time.
 //!
 //! A file's header is checked as a whole before the first tensor is read; host memory then stays
 //! near the size of the largest tensor.
 
+pub mod checkpoint;
+mod embedding;
+mod entry;
+mod gguf;
 mod header;
+mod kept;
+pub mod lora;
+mod safetensors;
 mod scope;
+mod storage;
 
 use crate::{Device, LoadError, Observer, Source, Stage};
 use burn::tensor::{Tensor, TensorData};
-pub use header::{Entry, Float};
-use std::{collections::BTreeMap, ops::ControlFlow};
+use std::{
+    collections::BTreeMap,
+    ops::{ControlFlow, Range},
+};
 
+pub use embedding::{Vectors, embedding};
+pub use entry::{Entry, Listing, View};
+pub use gguf::{Block, quantise_q8_0};
+pub use header::{Header, read as header};
+pub use kept::{Keeping, Kept};
 pub use scope::Scope;
+pub use storage::Storage;
 
 /// Gives tensors by their published names.
 pub trait Load {
     /// The tensor `name`, of exactly this shape, as f32 values in row-major order.
     fn values(&mut self, name: &str, shape: &[usize]) -> impl Future<Output = Result<Vec<f32>, LoadError>>;
+    /// Some of a tensor's values in row-major order: for a table that is far larger than what is needed of it.
+    fn part(
+        &mut self,
+        name: &str,
+        shape: &[usize],
+        part: Range<usize>,
+    ) -> impl Future<Output = Result<Vec<f32>, LoadError>> {
+        async move {
+            let values = self.values(name, shape).await?;
+            let found = values.get(part.clone()).map(<[f32]>::to_vec);
+            found.ok_or_else(|| LoadError::bad(name, format!("has no values {part:?}")))
+        }
+    }
     /// The tensor's shape, or `None` when there is no such tensor.
     fn shape(&self, name: &str) -> Option<&[usize]>;
     /// Where tensors are put.
     fn device(&self) -> &Device;
+    /// Where laid-out tensors are kept for the next time, if they are.
+    fn kept(&mut self) -> Option<&mut Kept> {
+        None
+    }
 }
 
 /// The weights of one component: one file, or several behind an index.
@@ -28,9 +61,7 @@ pub struct Weights<'a, S, O> {
     source: &'a S,
     observer: &'a mut O,
     device: &'a Device,
-    /// The file that errors name when a tensor is in none.
-    main: String,
-    tensors: BTreeMap<String, Entry>,
+    listing: Listing,
     progress: &'a mut Progress,
 }
 
@@ -41,6 +72,20 @@ pub struct Progress {
     pub loaded: u64,
     /// Bytes in all.
     pub total: u64,
+}
+
+impl Progress {
+    /// Nothing yet of these files.
+    ///
+    /// # Errors
+    /// A file is missing.
+    pub async fn of(source: &impl Source, files: &[String]) -> Result<Self, LoadError> {
+        let mut total = 0;
+        for file in files {
+            total += source.len(file).await?.ok_or_else(|| LoadError::bad(file, "the file is missing"))?;
+        }
+        Ok(Self { loaded: 0, total })
+    }
 }
 
 /// The weight files of a component's folder, under the names that diffusers and transformers use.
@@ -78,8 +123,29 @@ pub async fn files(source: &impl Source, stem: &str) -> Result<Vec<String>, Load
     }
 }
 
+/// The tensors of a component's files.
+///
+/// # Errors
+/// A file is missing, truncated or damaged.
+pub async fn listing(source: &impl Source, files: &[String]) -> Result<Listing, LoadError> {
+    let mut all = Listing { file: files.first().cloned().unwrap_or_default(), ..Listing::default() };
+    for file in files {
+        match source.listing(file) {
+            Some(known) => {
+                all.file.clone_from(&known.file);
+                all.tensors.extend(known.tensors.clone());
+            }
+            None => all.tensors.extend(header::read(source, file).await?.tensors),
+        }
+    }
+    Ok(all)
+}
+
 impl<'a, S: Source, O: Observer> Weights<'a, S, O> {
-    /// Reads the headers of `files`.
+    /// Reads the headers of `files`, unless the source knows their tensors already.
+    ///
+    /// # Errors
+    /// A file is missing, truncated or damaged.
     pub async fn open(
         source: &'a S,
         files: &[String],
@@ -87,12 +153,12 @@ impl<'a, S: Source, O: Observer> Weights<'a, S, O> {
         observer: &'a mut O,
         progress: &'a mut Progress,
     ) -> Result<Self, LoadError> {
-        let mut tensors = BTreeMap::new();
-        for file in files {
-            tensors.extend(header::read(source, file).await?);
-        }
-        let main = files.first().cloned().unwrap_or_default();
-        Ok(Self { source, observer, device, main, tensors, progress })
+        Ok(Self { source, observer, device, listing: listing(source, files).await?, progress })
+    }
+
+    /// The tensors that there are.
+    pub fn listing(&self) -> &Listing {
+        &self.listing
     }
 
     /// The weights from their root.
@@ -104,9 +170,10 @@ impl<'a, S: Source, O: Observer> Weights<'a, S, O> {
 impl<S: Source, O: Observer> Load for Weights<'_, S, O> {
     async fn values(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, LoadError> {
         let entry = self
+            .listing
             .tensors
             .get(name)
-            .ok_or_else(|| LoadError::MissingTensor { file: self.main.clone(), tensor: name.to_owned() })?;
+            .ok_or_else(|| LoadError::MissingTensor { file: self.listing.file.clone(), tensor: name.to_owned() })?;
         if entry.shape != shape {
             return Err(LoadError::WrongShape {
                 file: entry.file.clone(),
@@ -115,16 +182,8 @@ impl<S: Source, O: Observer> Load for Weights<'_, S, O> {
                 expected: shape.to_vec(),
             });
         }
-        let float = entry
-            .float
-            .as_ref()
-            .map_err(|dtype| LoadError::unsupported(&entry.file, format!("the type {dtype} of tensor {name}")))?;
+        let values = entry.read(self.source, name).await?;
         let length = entry.range.end - entry.range.start;
-        let bytes = self.source.read(&entry.file, entry.range.clone()).await?;
-        if bytes.len() as u64 != length {
-            return Err(LoadError::bad(&entry.file, format!("{} of {length} bytes of {name} came", bytes.len())));
-        }
-        let values = float.decode(&bytes);
         self.progress.loaded += length;
         let Progress { loaded, total } = *self.progress;
         match self.observer.reached(Stage::Loading { loaded, total }).await {
@@ -133,8 +192,20 @@ impl<S: Source, O: Observer> Load for Weights<'_, S, O> {
         }
     }
 
+    async fn part(&mut self, name: &str, shape: &[usize], part: Range<usize>) -> Result<Vec<f32>, LoadError> {
+        let entry = self.listing.tensors.get(name).filter(|entry| entry.shape == shape);
+        let Some(entry) = entry else {
+            // The whole tensor has the right error.
+            self.values(name, shape).await?;
+            return Ok(Vec::new());
+        };
+        let values = entry.read_part(self.source, name, part).await?;
+        self.progress.loaded += entry.stored(values.len());
+        Ok(values)
+    }
+
     fn shape(&self, name: &str) -> Option<&[usize]> {
-        self.tensors.get(name).map(|entry| entry.shape.as_slice())
+        self.listing.shape(name)
     }
 
     fn device(&self) -> &Device {

@@ -1,9 +1,10 @@
 //! A place in the tree of published tensor names, and the layers that are read from there.
 
-use super::{Load, tensor};
+use super::{Kept, Load, tensor};
 use crate::{LoadError, model::Linear};
 use burn::tensor::Tensor;
 use fresco_kernels::{Conv2d, Norm, Padding};
+use std::{collections::BTreeMap, ops::Range};
 
 /// A prefix of tensor names, such as `down_blocks.0.resnets.1.`.
 pub struct Scope<'a, W> {
@@ -20,6 +21,11 @@ impl<'a, W: Load> Scope<'a, W> {
     /// One part further down; `part` may have dots.
     pub fn at(&mut self, part: impl std::fmt::Display) -> Scope<'_, W> {
         Scope { prefix: format!("{}{part}.", self.prefix), weights: self.weights }
+    }
+
+    /// The same place.
+    pub fn here(&mut self) -> Scope<'_, W> {
+        Scope { prefix: self.prefix.clone(), weights: self.weights }
     }
 
     /// Whether a tensor is there.
@@ -39,10 +45,35 @@ impl<'a, W: Load> Scope<'a, W> {
         self.weights.values(&format!("{}{name}", self.prefix), shape).await
     }
 
+    /// Some of a tensor's values.
+    pub async fn part(&mut self, name: &str, shape: &[usize], part: Range<usize>) -> Result<Vec<f32>, LoadError> {
+        self.weights.part(&format!("{}{name}", self.prefix), shape, part).await
+    }
+
     /// A vector on the device.
     pub async fn vector(&mut self, name: &str, length: usize) -> Result<Tensor<1>, LoadError> {
-        let values = self.values(name, &[length]).await?;
-        Ok(tensor(values, [length], self.weights.device()))
+        self.laid(name, &[length], [length], Kept::vectors, |values| values).await
+    }
+
+    /// A tensor on the device: one that was kept, or the published values as `lay` arranges them.
+    async fn laid<const D: usize>(
+        &mut self,
+        name: &str,
+        published: &[usize],
+        shape: [usize; D],
+        shelf: fn(&mut Kept) -> &mut BTreeMap<String, Tensor<D>>,
+        lay: impl FnOnce(Vec<f32>) -> Vec<f32>,
+    ) -> Result<Tensor<D>, LoadError> {
+        let full = format!("{}{name}", self.prefix);
+        if let Some(found) = self.weights.kept().and_then(|kept| shelf(kept).get(&full).cloned()) {
+            return Ok(found);
+        }
+        let values = self.values(name, published).await?;
+        let laid = tensor(lay(values), shape, self.weights.device());
+        if let Some(kept) = self.weights.kept() {
+            shelf(kept).insert(full, laid.clone());
+        }
+        Ok(laid)
     }
 
     /// A normalisation's scale and shift.
@@ -57,8 +88,7 @@ impl<'a, W: Load> Scope<'a, W> {
         let pointwise = [to, from, 1, 1];
         let is_pointwise = self.weights.shape(&format!("{}weight", self.prefix)) == Some(&pointwise);
         let shape: &[usize] = if is_pointwise { &pointwise } else { &[to, from] };
-        let values = self.values("weight", shape).await?;
-        let weight = tensor(values, [to, from], self.weights.device());
+        let weight = self.laid("weight", shape, [to, from], Kept::matrices, |values| values).await?;
         let bias = if bias { Some(self.vector("bias", to).await?) } else { None };
         Ok(Linear { weight, bias })
     }
@@ -71,11 +101,22 @@ impl<'a, W: Load> Scope<'a, W> {
         stride: usize,
         padding: Padding,
     ) -> Result<Conv2d, LoadError> {
-        let published = self.values("weight", &[to, from, kernel, kernel]).await?;
-        let weight = channels_last(&published, from, kernel * kernel);
-        let weight = tensor(weight, [to, kernel, kernel, from], self.weights.device());
-        let bias = Some(self.vector("bias", to).await?);
-        Ok(Conv2d { weight, bias, stride, padding })
+        let filters = self.filters((from, to), kernel, stride, padding).await?;
+        Ok(Conv2d { bias: Some(self.vector("bias", to).await?), ..filters })
+    }
+
+    /// A convolution without bias.
+    pub async fn filters(
+        &mut self,
+        (from, to): (usize, usize),
+        kernel: usize,
+        stride: usize,
+        padding: Padding,
+    ) -> Result<Conv2d, LoadError> {
+        let shape = [to, kernel, kernel, from];
+        let lay = |published: Vec<f32>| channels_last(&published, from, kernel * kernel);
+        let weight = self.laid("weight", &[to, from, kernel, kernel], shape, Kept::filters, lay).await?;
+        Ok(Conv2d { weight, bias: None, stride, padding })
     }
 }
 

@@ -1,0 +1,157 @@
+//! One tensor of a file: where its bytes are, and what is done to them before they are its values.
+
+use super::Storage;
+use crate::{LoadError, Source};
+use std::{collections::BTreeMap, ops::Range};
+
+/// What is done to a tensor's stored values.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum View {
+    /// Nothing.
+    #[default]
+    Plain,
+    /// The file holds the transposed matrix.
+    Transposed,
+    /// The file holds the second half of the rows first.
+    HalvesSwapped,
+}
+
+/// One tensor of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The file it is in.
+    pub file: String,
+    /// How its values are stored; the type's name where it cannot be read.
+    pub storage: Result<Storage, String>,
+    /// Its shape, after the view.
+    pub shape: Vec<usize>,
+    /// Its bytes in the file.
+    pub range: Range<u64>,
+    /// How stored values become its values.
+    pub view: View,
+}
+
+/// The tensors of one component, whatever files they are in.
+#[derive(Clone, Debug, Default)]
+pub struct Listing {
+    /// The file that errors name when a tensor is missing.
+    pub file: String,
+    /// Tensors by the names that diffusers and transformers use.
+    pub tensors: BTreeMap<String, Entry>,
+}
+
+impl Listing {
+    /// The shape of a tensor, or `None` when there is no such tensor.
+    pub fn shape(&self, name: &str) -> Option<&[usize]> {
+        self.tensors.get(name).map(|entry| entry.shape.as_slice())
+    }
+
+    /// Stored bytes of all tensors.
+    pub fn bytes(&self) -> u64 {
+        self.tensors.values().map(|entry| entry.range.end - entry.range.start).sum()
+    }
+}
+
+impl Entry {
+    /// The matrix of which the file holds the transpose; anything but a matrix is left alone.
+    pub fn transposed(mut self) -> Self {
+        if let [rows, columns] = self.shape[..] {
+            self.shape = vec![columns, rows];
+            self.view = View::Transposed;
+        }
+        self
+    }
+
+    /// With the halves of its rows exchanged.
+    pub fn halves_swapped(self) -> Self {
+        Self { view: View::HalvesSwapped, ..self }
+    }
+
+    /// With other dimensions of the same number of values.
+    pub fn shaped(self, shape: Vec<usize>) -> Self {
+        Self { shape, ..self }
+    }
+
+    /// The three equal parts of its rows: query, key and value of a fused projection.
+    ///
+    /// # Errors
+    /// The rows do not divide, or a part would begin within a block of quantised values.
+    pub fn thirds(&self) -> Result<[Entry; 3], LoadError> {
+        let refuse = || LoadError::bad(&self.file, format!("a fused tensor of shape {:?} has no thirds", self.shape));
+        let length = (self.range.end - self.range.start) / 3;
+        let rows = self.shape.first().copied().unwrap_or_default();
+        let (_, piece) = self.storage.as_ref().map_or((1, 1), |storage| storage.piece());
+        let whole = (self.range.end - self.range.start).is_multiple_of(3) && length.is_multiple_of(piece as u64);
+        if !rows.is_multiple_of(3) || !whole || self.view != View::Plain {
+            return Err(refuse());
+        }
+        let part = |index: u64| {
+            let start = self.range.start + index * length;
+            let mut shape = self.shape.clone();
+            shape[0] = rows / 3;
+            Entry { shape, range: start..start + length, ..self.clone() }
+        };
+        Ok([part(0), part(1), part(2)])
+    }
+
+    /// Its f32 values in row-major order; `name` is for errors.
+    ///
+    /// # Errors
+    /// The source fails or gives another number of bytes, or the type is not one that is read.
+    pub async fn read(&self, source: &impl Source, name: &str) -> Result<Vec<f32>, LoadError> {
+        let storage = self
+            .storage
+            .as_ref()
+            .map_err(|kind| LoadError::unsupported(&self.file, format!("the type {kind} of tensor {name}")))?;
+        let length = self.range.end - self.range.start;
+        let bytes = source.read(&self.file, self.range.clone()).await?;
+        if bytes.len() as u64 != length {
+            return Err(LoadError::bad(&self.file, format!("{} of {length} bytes of {name} came", bytes.len())));
+        }
+        let mut values = storage.decode(&bytes);
+        if values.len() != self.shape.iter().product::<usize>() {
+            return Err(LoadError::bad(&self.file, format!("tensor {name} does not have as many values as its shape")));
+        }
+        match self.view {
+            View::Plain => {}
+            View::HalvesSwapped => {
+                let middle = values.len() / 2;
+                values.rotate_left(middle);
+            }
+            View::Transposed => values = transpose(&values, &self.shape),
+        }
+        Ok(values)
+    }
+
+    /// Some of its values, without reading the others where they lie apart in the file.
+    ///
+    /// # Errors
+    /// As [`Entry::read`]; or it has fewer values.
+    pub async fn read_part(&self, source: &impl Source, name: &str, part: Range<usize>) -> Result<Vec<f32>, LoadError> {
+        let missing = || LoadError::bad(&self.file, format!("tensor {name} has no values {part:?}"));
+        if part.start > part.end || part.end > self.shape.iter().product() {
+            return Err(missing());
+        }
+        let apart = |storage: &Storage| {
+            let bytes = |values: usize| storage.bytes(values as u64);
+            let (start, end) = (self.range.start + bytes(part.start)?, self.range.start + bytes(part.end)?);
+            (self.view == View::Plain && end <= self.range.end).then_some(start..end)
+        };
+        match self.storage.as_ref().ok().and_then(apart) {
+            Some(range) => Entry { range, shape: vec![part.len()], ..self.clone() }.read(source, name).await,
+            None => self.read(source, name).await?.get(part.clone()).map(<[f32]>::to_vec).ok_or_else(missing),
+        }
+    }
+
+    /// Stored bytes of so many of its values, 0 where they are no whole number of bytes.
+    pub fn stored(&self, values: usize) -> u64 {
+        self.storage.as_ref().ok().and_then(|storage| storage.bytes(values as u64)).unwrap_or_default()
+    }
+}
+
+/// A matrix of `shape` from its transpose.
+fn transpose(stored: &[f32], shape: &[usize]) -> Vec<f32> {
+    let [rows, columns] = *shape else { return stored.to_vec() };
+    let row = |row: usize| (0..columns).map(move |column| stored[column * rows + row]);
+    (0..rows).flat_map(row).collect()
+}
