@@ -7,9 +7,11 @@ mod files;
 mod models;
 mod noise;
 mod pictures;
+mod post;
 mod schedules;
 mod tokens;
 mod transforms;
+mod vaes;
 
 /// The largest relative error of a block.
 const BLOCK: f64 = 1e-4;

@@ -13,10 +13,13 @@ import blocks
 import models
 import noise
 import pictures
+import post
 import schedules
 import sensitivity
 import stages
+import taesd
 import transforms
+import vaes
 from prompts import PROMPTS
 from store import save_json, sha256
 from tokenizer import END, encode, slow_ids
@@ -62,7 +65,7 @@ def main(out):
     fix_arithmetic()
     out.mkdir(parents=True, exist_ok=True)
     print("noise, blocks, schedules")
-    for part in (noise, blocks, schedules):
+    for part in (noise, blocks, schedules, vaes, taesd, post):
         part.write(out)
     print("models")
     folders, vocab, merges = models.write(out)

@@ -2,7 +2,7 @@
 
 use super::{Bench, EngineError, Pinned, Progress};
 use fresco_api::{ApiError, Params};
-use fresco_diffusion::{Latents, Output, Picture, Stage};
+use fresco_diffusion::{Latents, Observer, Output, Picture, Stage, post};
 use std::{io, thread::sleep, time::Duration};
 
 /// A prompt that makes the fake panic in its first step, as a lost device makes Burn do.
@@ -25,7 +25,7 @@ impl Bench for Fake {
         Ok("fake".to_owned())
     }
 
-    fn run(&mut self, params: &Params, progress: Progress) -> Result<Output, EngineError> {
+    fn run(&mut self, params: &Params, mut progress: Progress) -> Result<Output, EngineError> {
         assert!(params.prompt != PANIC_PROMPT, "the fake device is lost");
         let loading = (0..=4).map(|loaded| Stage::Loading { loaded, total: 4 });
         let steps = (0..=params.steps).map(|step| Stage::Step { step, of: params.steps });
@@ -35,6 +35,10 @@ impl Bench for Fake {
             }
             if progress.tell(stage).is_break() {
                 return Err(EngineError::Cancelled);
+            }
+            if matches!(stage, Stage::Step { step, of } if (1..of).contains(&step)) && progress.wants_preview() {
+                let small = Picture { width: 1, height: 1, rgb: vec![0; 3] };
+                futures_executor::block_on(progress.preview(small));
             }
         }
         Ok(output(params))
@@ -48,5 +52,5 @@ fn output(params: &Params) -> Output {
     let [red, green, blue, ..] = mixed.to_le_bytes();
     let pixels = params.width as usize * params.height as usize;
     let picture = Picture { width: params.width, height: params.height, rgb: [red, green, blue].repeat(pixels) };
-    Output { picture, latents: Latents { shape: [1, 1, 1, 1], values: vec![0.0] } }
+    Output { picture: post::apply(picture, &params.post), latents: Latents { shape: [1, 1, 1, 1], values: vec![0.0] } }
 }
