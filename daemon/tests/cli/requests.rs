@@ -9,7 +9,7 @@ fn refused(arguments: &[&str]) -> String {
 #[test]
 fn each_bad_value_names_its_field() {
     let long = "x".repeat(100_000);
-    let cases: [(&str, &[&str]); 12] = [
+    let cases: [(&str, &[&str]); 15] = [
         ("prompt", &["--prompt", ""]),
         ("prompt", &["--prompt", &long]),
         ("negativePrompt", &["--prompt", "x", "--negative", &long]),
@@ -20,6 +20,9 @@ fn each_bad_value_names_its_field() {
         ("guidanceScale", &["--prompt", "x", "--guidance", "-1"]),
         ("guidanceScale", &["--prompt", "x", "--guidance", "NaN"]),
         ("sampler", &["--prompt", "x", "--sampler", "magic"]),
+        ("post.contrast", &["--prompt", "x", "--contrast", "-1"]),
+        ("post.blur", &["--prompt", "x", "--blur", "NaN"]),
+        ("post.upscale", &["--prompt", "x", "--upscale", "3"]),
         ("model", &["--prompt", "x", "--model", "sd9"]),
         ("model", &["--prompt", "x", "--model", "/nonexistent/folder"]),
     ];
