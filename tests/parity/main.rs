@@ -4,6 +4,7 @@
 mod blocks;
 mod broken;
 mod files;
+mod kernels;
 mod models;
 mod noise;
 mod pictures;

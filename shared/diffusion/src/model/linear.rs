@@ -17,11 +17,7 @@ impl Linear {
         let [n, s, from] = x.dims();
         let [to, _] = self.weight.dims();
         // One product of all rows: a batched product would repeat the weights for every batch.
-        let y = x.reshape([n * s, from]).matmul(self.weight.clone().transpose());
-        let y = match &self.bias {
-            Some(bias) => y + bias.clone().reshape([1, to]),
-            None => y,
-        };
+        let y = fresco_kernels::fast().linear(x.reshape([n * s, from]), self.weight.clone(), self.bias.clone());
         y.reshape([n, s, to])
     }
 }
