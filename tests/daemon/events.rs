@@ -3,6 +3,7 @@
 use crate::support::{daemon::Daemon, events};
 use fresco_api::{JobEvent, JobStatus};
 use reqwest::StatusCode;
+use serde_json::json;
 use std::time::Duration;
 
 #[tokio::test]
@@ -75,4 +76,37 @@ async fn many_listeners_hear_the_same() {
     for stream in streams {
         assert_eq!(events::all(stream).await.len(), whole.len());
     }
+}
+
+#[tokio::test]
+async fn previews_come_when_asked_for_and_not_too_often() {
+    let daemon = Daemon::with_step(Duration::from_millis(20)).await;
+    let body = |preview: bool| json!({"prompt": "a tent", "steps": 60, "seed": 7, "preview": preview});
+    let job = daemon.submit(body(true)).await;
+    let mut stream = events::open(&daemon, &job.id, None).await;
+    let mut heard = events::until(&mut stream, |event| matches!(event, JobEvent::Preview { .. })).await;
+    let last = heard.last().expect("events").id;
+    heard.extend(events::all(events::open(&daemon, &job.id, Some(last)).await).await);
+    let images: Vec<&String> = heard
+        .iter()
+        .filter_map(|sent| match &sent.event {
+            JobEvent::Preview { image } => Some(image),
+            _ => None,
+        })
+        .collect();
+    // 60 steps take at least 1.2 seconds: at least a second picture; a slow machine may take twenty seconds.
+    assert!((2..=40).contains(&images.len()), "{} previews", images.len());
+    assert!(images.iter().all(|image| image.starts_with("data:image/png;base64,")));
+    assert!(heard.is_sorted_by(|a, b| a.id < b.id));
+
+    // Who comes late hears the newest only, and everything else.
+    let whole = events::all(events::open(&daemon, &job.id, None).await).await;
+    let of = |wanted: fn(&JobEvent) -> bool| whole.iter().filter(|sent| wanted(&sent.event)).count();
+    assert_eq!(of(|event| matches!(event, JobEvent::Preview { .. })), 1);
+    assert_eq!(of(|event| matches!(event, JobEvent::Step { .. })), 61);
+    assert!(matches!(whole.last().expect("events").event, JobEvent::Done { .. }));
+
+    let quiet = daemon.submit(body(false)).await;
+    let whole = events::all(events::open(&daemon, &quiet.id, None).await).await;
+    assert!(!whole.iter().any(|sent| matches!(sent.event, JobEvent::Preview { .. })));
 }

@@ -1,6 +1,7 @@
 //! The embedded model: its pictures show what the prompt asks for, and they are the reference's pictures.
 #![cfg(not(target_arch = "wasm32"))]
 
+mod finish;
 mod model;
 mod palette;
 mod prompts;

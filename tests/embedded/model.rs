@@ -4,7 +4,8 @@ use fresco_api::{ImageRequest, ModelInfo, Params};
 use fresco_diffusion::{Device, Output, Pipeline, Silent, Source, SourceError, Start};
 use std::{future::Future, ops::Range, path::PathBuf, sync::OnceLock};
 
-struct Folder(PathBuf);
+/// A folder on disk.
+pub struct Folder(pub PathBuf);
 
 impl Source for Folder {
     async fn len(&self, file: &str) -> Result<Option<u64>, SourceError> {
@@ -22,7 +23,8 @@ pub fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().build().expect("a runtime starts").block_on(future)
 }
 
-fn folder() -> PathBuf {
+/// The model's.
+pub fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../public/models/fresco-tiny")
 }
 

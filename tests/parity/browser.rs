@@ -59,6 +59,11 @@ on_both! {
     unet_blocks = crate::models::unet_blocks;
     decoders = crate::models::decoders;
     encoders = crate::models::encoders;
+    sixteen_channels = crate::vaes::sixteen_channels;
+    tiny_autoencoders = crate::vaes::tiny_autoencoders;
+    enlarging_network = crate::vaes::enlarging_network;
+    tiled = crate::vaes::tiled;
+    previews = crate::pictures::previews;
     whole_pictures = crate::pictures::whole;
     image_to_image = crate::transforms::image_to_image;
     inpainting = crate::transforms::inpainting;
@@ -101,6 +106,16 @@ mod host {
     #[wasm_bindgen_test]
     async fn transform_refusals() {
         crate::transforms::refusals(&Device::flex()).await;
+    }
+
+    #[wasm_bindgen_test]
+    async fn projections() {
+        crate::vaes::projections(&Device::flex()).await;
+    }
+
+    #[wasm_bindgen_test]
+    async fn post_pictures() {
+        crate::post::pictures(&Device::flex()).await;
     }
 
     #[wasm_bindgen_test]

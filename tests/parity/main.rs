@@ -11,10 +11,12 @@ mod noise;
 mod pictures;
 mod prompts;
 mod samplers;
+mod post;
 mod schedules;
 mod texts;
 mod tokens;
 mod transforms;
+mod vaes;
 
 /// The largest relative error of a block.
 const BLOCK: f64 = 1e-4;

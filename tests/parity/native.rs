@@ -53,6 +53,14 @@ on_cpu! {
     unet_blocks = crate::models::unet_blocks;
     decoders = crate::models::decoders;
     encoders = crate::models::encoders;
+    sixteen_channels = crate::vaes::sixteen_channels;
+    tiny_autoencoders = crate::vaes::tiny_autoencoders;
+    enlarging_network = crate::vaes::enlarging_network;
+    tiled = crate::vaes::tiled;
+    projections = crate::vaes::projections;
+    post_pictures = crate::post::pictures;
+    post_edges = crate::post::edges;
+    previews = crate::pictures::previews;
     whole_pictures = crate::pictures::whole;
     image_to_image = crate::transforms::image_to_image;
     inpainting = crate::transforms::inpainting;

@@ -5,7 +5,7 @@ use crate::{
     files::{golden, models},
 };
 use fresco_api::{Params, Sampler};
-use fresco_diffusion::{Device, Observer, Pipeline, RunError, Silent, Stage};
+use fresco_diffusion::{Device, Observer, Picture, Pipeline, RunError, Silent, Stage};
 use fresco_tests::golden::relative_error;
 use serde::Deserialize;
 use std::{collections::BTreeMap, ops::ControlFlow};
@@ -83,4 +83,49 @@ pub async fn cancel(on: &Device) {
     let of = 4;
     let steps = [0, 1, 2].map(|step| Stage::Step { step, of });
     assert_eq!(stopper.seen, [&[Stage::Encoding], steps.as_slice()].concat());
+}
+
+/// Wants a preview at every step but the first, and keeps them.
+#[derive(Default)]
+struct Watcher {
+    asked: u32,
+    steps: u32,
+    seen: Vec<(u32, Picture)>,
+}
+
+impl Observer for Watcher {
+    async fn reached(&mut self, stage: Stage) -> ControlFlow<()> {
+        if let Stage::Step { step, .. } = stage {
+            self.steps = step;
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn wants_preview(&mut self) -> bool {
+        self.asked += 1;
+        self.asked > 1
+    }
+
+    async fn preview(&mut self, picture: Picture) {
+        self.seen.push((self.steps, picture));
+    }
+}
+
+/// Previews have a pixel a latent position, come when they are wanted, and change nothing.
+pub async fn previews(on: &Device) {
+    let [model, _] = models();
+    let pipeline = Pipeline::load(&model.folder, on, &mut Silent).await.expect("it loads");
+    let run = runs()[model.name]["guided"].clone();
+    let params = params(run);
+    let mut watcher = Watcher::default();
+    let watched = pipeline.generate(&params, &mut watcher).await.expect("it runs");
+    let quiet = pipeline.generate(&params, &mut Silent).await.expect("it runs");
+    assert_eq!(watched, quiet);
+    assert_eq!(watcher.asked, params.steps - 1, "the last step's picture is the finished one");
+    assert_eq!(watcher.seen.iter().map(|(step, _)| *step).collect::<Vec<_>>(), (2..params.steps).collect::<Vec<_>>());
+    let factor = pipeline.facts().latent_factor;
+    for (_, picture) in &watcher.seen {
+        assert_eq!((picture.width, picture.height), (params.width / factor, params.height / factor));
+        assert_eq!(picture.rgb.len() as u32, picture.width * picture.height * 3);
+    }
 }

@@ -16,13 +16,16 @@ import noise
 import pictures
 import prompt_language
 import samplers
+import post
 import schedules
 import sd3
 import sdxl
 import sensitivity
 import stages
 import t5
+import taesd
 import transforms
+import vaes
 from prompts import PROMPTS
 from store import save_json, sha256
 from tokenizer import END, encode, slow_ids
@@ -68,7 +71,7 @@ def main(out):
     fix_arithmetic()
     out.mkdir(parents=True, exist_ok=True)
     print("noise, blocks, schedules")
-    for part in (noise, blocks, schedules):
+    for part in (noise, blocks, schedules, vaes, taesd, post):
         part.write(out)
     print("models")
     folders, vocab, merges = models.write(out)

@@ -2,7 +2,7 @@
 
 use super::{Bench, EngineError, Pinned, Progress, Task};
 use fresco_api::{ApiError, Params};
-use fresco_diffusion::{Latents, Output, Picture, Stage};
+use fresco_diffusion::{Latents, Observer, Output, Picture, Stage, post};
 use std::{io, thread::sleep, time::Duration};
 
 /// A prompt that makes the fake panic in its first step, as a lost device makes Burn do.
@@ -25,7 +25,7 @@ impl Bench for Fake {
         Ok("fake".to_owned())
     }
 
-    fn run(&mut self, task: &Task, progress: Progress) -> Result<Output, EngineError> {
+    fn run(&mut self, task: &Task, mut progress: Progress) -> Result<Output, EngineError> {
         let params = &task.params;
         assert!(params.prompt != PANIC_PROMPT, "the fake device is lost");
         let loading = (0..=4).map(|loaded| Stage::Loading { loaded, total: 4 });
@@ -36,6 +36,10 @@ impl Bench for Fake {
             }
             if progress.tell(stage).is_break() {
                 return Err(EngineError::Cancelled);
+            }
+            if matches!(stage, Stage::Step { step, of } if (1..of).contains(&step)) && progress.wants_preview() {
+                let small = Picture { width: 1, height: 1, rgb: vec![0; 3] };
+                futures_executor::block_on(progress.preview(small));
             }
         }
         let Output { picture, latents } = output(params);
@@ -54,5 +58,5 @@ fn output(params: &Params) -> Output {
     let [red, green, blue, ..] = mixed.to_le_bytes();
     let pixels = params.width as usize * params.height as usize;
     let picture = Picture { width: params.width, height: params.height, rgb: [red, green, blue].repeat(pixels) };
-    Output { picture, latents: Latents { shape: [1, 1, 1, 1], values: vec![0.0] } }
+    Output { picture: post::apply(picture, &params.post), latents: Latents { shape: [1, 1, 1, 1], values: vec![0.0] } }
 }

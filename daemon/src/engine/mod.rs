@@ -6,17 +6,19 @@
 pub mod device;
 pub mod fake;
 pub mod local;
+mod previews;
 pub mod thread;
 
 pub use device::DeviceChoice;
+pub use previews::Previews;
 pub use thread::{Bench, Pinned, THREAD};
 pub use tokio_util::sync::CancellationToken;
 
 use fresco_api::{ApiError, Params};
-use fresco_diffusion::{Observer, Output, Prepared, Stage};
+use fresco_diffusion::{Observer, Output, Picture, Prepared, Stage};
 use futures_util::future::BoxFuture;
 use std::{ops::ControlFlow, sync::Arc};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 /// Something that makes pictures.
 pub trait Engine: Send + Sync + 'static {
@@ -67,13 +69,20 @@ pub enum EngineError {
 pub struct Progress {
     stages: mpsc::UnboundedSender<Stage>,
     cancel: CancellationToken,
+    previews: Option<Previews>,
 }
 
 impl Progress {
     /// A line that `cancel` stops, and its other end. The channel holds at most a run's stages.
     pub fn new(cancel: CancellationToken) -> (Self, mpsc::UnboundedReceiver<Stage>) {
         let (stages, heard) = mpsc::unbounded_channel();
-        (Self { stages, cancel }, heard)
+        (Self { stages, cancel, previews: None }, heard)
+    }
+
+    /// The same line with previews, and where the newest of them is, as a data URL.
+    pub fn with_previews(self) -> (Self, watch::Receiver<Option<String>>) {
+        let (previews, newest) = Previews::new();
+        (Self { previews: Some(previews), ..self }, newest)
     }
 
     /// Tells that `stage` is reached; `Break` asks to stop there.
@@ -91,12 +100,22 @@ impl Progress {
     /// The same line, stopped also when the returned token is.
     fn child(&self) -> (Self, CancellationToken) {
         let cancel = self.cancel.child_token();
-        (Self { stages: self.stages.clone(), cancel: cancel.clone() }, cancel)
+        (Self { cancel: cancel.clone(), ..self.clone() }, cancel)
     }
 }
 
 impl Observer for Progress {
     async fn reached(&mut self, stage: Stage) -> ControlFlow<()> {
         self.tell(stage)
+    }
+
+    fn wants_preview(&mut self) -> bool {
+        self.previews.as_mut().is_some_and(Previews::due)
+    }
+
+    async fn preview(&mut self, picture: Picture) {
+        if let Some(previews) = &self.previews {
+            previews.show(&picture);
+        }
     }
 }

@@ -70,7 +70,8 @@ pub(super) struct EventLog {
 
 #[derive(Default)]
 struct Story {
-    events: Vec<JobEvent>,
+    /// A preview that a newer one replaced leaves a gap, so that logs stay short and numbers stay.
+    events: Vec<Option<JobEvent>>,
     ended: bool,
 }
 
@@ -78,6 +79,8 @@ struct Story {
 pub(super) enum Next {
     /// This event.
     Event(JobEvent),
+    /// An event that is of no use any more.
+    Gap,
     /// The final event, which the store knows; its number.
     End(u64),
     /// Nothing yet.
@@ -93,8 +96,14 @@ impl Default for EventLog {
 impl EventLog {
     fn push(&self, event: JobEvent) {
         let mut story = self.story();
-        if !story.ended && story.events.last() != Some(&event) {
-            story.events.push(event);
+        if !story.ended && story.events.last() != Some(&Some(event.clone())) {
+            let is_preview = |event: &&mut Option<JobEvent>| matches!(event, Some(JobEvent::Preview { .. }));
+            if matches!(event, JobEvent::Preview { .. })
+                && let Some(older) = story.events.iter_mut().rev().find(is_preview)
+            {
+                *older = None;
+            }
+            story.events.push(Some(event));
             self.changed.send_replace(());
         }
     }
@@ -109,7 +118,8 @@ impl EventLog {
         let story = self.story();
         let index = usize::try_from(number.saturating_sub(1)).unwrap_or(usize::MAX);
         match story.events.get(index) {
-            Some(event) => Next::Event(event.clone()),
+            Some(Some(event)) => Next::Event(event.clone()),
+            Some(None) => Next::Gap,
             None if story.ended => Next::End(story.events.len() as u64 + 1),
             None => Next::NotYet,
         }

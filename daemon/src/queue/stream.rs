@@ -46,6 +46,7 @@ impl Story {
                     self.number += 1;
                     return Some((self.number - 1, event));
                 }
+                Next::Gap => self.number += 1,
                 Next::End(last) => return self.finish(last).await,
                 Next::NotYet => self.changed.changed().await.ok()?,
             }

@@ -16,6 +16,7 @@ use std::{
     sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 /// A lease lasts so long unless it is extended.
@@ -91,6 +92,13 @@ async fn follow(
     cancel: &CancellationToken,
 ) -> Result<Made, EngineError> {
     let (progress, mut stages) = Progress::new(cancel.clone());
+    let (progress, mut previews) = match asks_for_previews(queue, lease).await? {
+        true => {
+            let (progress, newest) = progress.with_previews();
+            (progress, Some(newest))
+        }
+        false => (progress, None),
+    };
     let task = Task { params: lease.params.clone(), pictures: lease.pictures.clone() };
     let work = AssertUnwindSafe(engine.generate(task, progress)).catch_unwind();
     tokio::pin!(work);
@@ -101,6 +109,7 @@ async fn follow(
             // In this order: what an engine said before its end is heard before its end.
             biased;
             Some(stage) = stages.recv() => report.stage(stage).await?,
+            Some(image) = newest(&mut previews) => report.preview(image),
             made = &mut work => break made,
             _ = beat.tick() => report.extend().await?,
         }
@@ -109,6 +118,23 @@ async fn follow(
         report.stage(stage).await?;
     }
     made.unwrap_or_else(|_| Err(ApiError::new(ErrorCode::Internal, "The engine broke down").into()))
+}
+
+/// Whether the request asked for previews; they are no parameter of the picture.
+async fn asks_for_previews(queue: &Queue, lease: &Lease) -> Result<bool, EngineError> {
+    let job = queue.0.store.job(&lease.job).await;
+    let job = job.map_err(|error| ApiError::new(ErrorCode::Internal, error.to_string()))?;
+    Ok(job.is_some_and(|job| job.request.preview))
+}
+
+/// The next preview. Never comes when there are none.
+async fn newest(previews: &mut Option<watch::Receiver<Option<String>>>) -> Option<String> {
+    if let Some(heard) = previews
+        && heard.changed().await.is_ok()
+    {
+        return heard.borrow_and_update().clone();
+    }
+    std::future::pending().await
 }
 
 struct Report<'a> {
@@ -133,6 +159,10 @@ impl Report<'_> {
             self.queue.0.events.push(&self.lease.job, event);
         }
         if moved { self.extend().await } else { Ok(()) }
+    }
+
+    fn preview(&self, image: String) {
+        self.queue.0.events.push(&self.lease.job, JobEvent::Preview { image });
     }
 
     async fn extend(&self) -> Result<(), EngineError> {

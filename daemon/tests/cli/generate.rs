@@ -62,6 +62,17 @@ fn a_picture_its_latents_and_a_line_about_them() {
 }
 
 #[test]
+fn a_picture_is_changed_as_asked_and_says_so() {
+    let file = folder("post").join("tent.png");
+    let changes = ["--upscale", "2", "--brightness", "1.2", "--contrast", "1.1", "--sharpness", "1.5", "--blur", "0.5"];
+    let output = generate(&[&["--json", "--out", path(&file)], changes.as_slice()].concat());
+    assert_eq!(size(&fs::read(&file).expect("the picture")), (256, 256));
+    let line: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let post = &line["parameters"]["post"];
+    assert_eq!((&post["upscale"], &post["sharpness"]), (&2.into(), &1.5.into()));
+}
+
+#[test]
 fn a_picture_on_stdout_is_the_same_picture() {
     let file = folder("stdout").join("tent.png");
     generate(&["--out", path(&file)]);

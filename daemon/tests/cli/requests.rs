@@ -9,7 +9,7 @@ fn refused(arguments: &[&str]) -> String {
 #[test]
 fn each_bad_value_names_its_field() {
     let long = "x".repeat(100_000);
-    let cases: [(&str, &[&str]); 17] = [
+    let cases: [(&str, &[&str]); 20] = [
         ("prompt", &["--prompt", ""]),
         ("prompt", &["--prompt", &long]),
         ("negativePrompt", &["--prompt", "x", "--negative", &long]),
@@ -25,6 +25,9 @@ fn each_bad_value_names_its_field() {
         ("eta", &["--prompt", "x", "--sampler", "ddim", "--eta", "2"]),
         ("eta", &["--prompt", "x", "--eta", "0.5"]),
         ("rng", &["--prompt", "x", "--rng", "dice"]),
+        ("post.contrast", &["--prompt", "x", "--contrast", "-1"]),
+        ("post.blur", &["--prompt", "x", "--blur", "NaN"]),
+        ("post.upscale", &["--prompt", "x", "--upscale", "3"]),
         ("model", &["--prompt", "x", "--model", "sd9"]),
         ("model", &["--prompt", "x", "--model", "/nonexistent/folder"]),
     ];

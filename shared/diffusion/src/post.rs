@@ -1,7 +1,7 @@
 //! What is done to a finished picture: pure functions of pixels, the same on every engine.
 //!
 //! All of them work on the 8-bit values as they are (in gamma space, as image editors and Pillow do),
-//! compute in f32 and round once at their end.
+//! and round to whole levels where Pillow does.
 
 mod blur;
 mod enhance;

@@ -81,7 +81,7 @@ impl Host {
 
     async fn generate(&self, job: u64, request: &ImageRequest) -> Result<JobResult, Stop> {
         let started = js_sys::Date::now();
-        let mut observer = JobObserver::new(job, self.cancelled.clone());
+        let mut observer = JobObserver::new(job, self.cancelled.clone(), request.preview);
         let model = self.model(&mut observer).await?;
         if let Some(other) = request.model.as_ref().filter(|id| **id != model.info.id) {
             let message = format!("This tab has no model {other}, only {}", model.info.id);

@@ -1,4 +1,5 @@
 //! Another size by Lanczos' windowed sinc of three lobes (Duchon 1979), rows first and then columns.
+//! Values are whole between the two, as in Pillow: an overshoot beyond black or white is cut early.
 
 use super::to_byte;
 use crate::Picture;
@@ -26,7 +27,7 @@ pub fn resize(picture: &Picture, (width, height): (u32, u32)) -> Picture {
     let mut wide = Vec::with_capacity(columns.len() * 3 * picture.height as usize);
     for row in picture.rgb.chunks_exact(picture.width as usize * 3) {
         let pixels = row.as_chunks::<3>().0;
-        wide.extend(columns.iter().flat_map(|taps| taps.of(|i| pixels[i].map(f32::from))));
+        wide.extend(columns.iter().flat_map(|taps| taps.of(|i| pixels[i].map(f32::from)).map(to_byte)));
     }
     let stride = columns.len() * 3;
     let mut rgb = Vec::with_capacity(stride * height as usize);
@@ -35,7 +36,7 @@ pub fn resize(picture: &Picture, (width, height): (u32, u32)) -> Picture {
         row.fill(0.0);
         for (i, weight) in taps.weights.iter().enumerate() {
             let from = &wide[(taps.first + i) * stride..][..stride];
-            row.iter_mut().zip(from).for_each(|(sum, value)| *sum += weight * value);
+            row.iter_mut().zip(from).for_each(|(sum, value)| *sum += weight * f32::from(*value));
         }
         rgb.extend(row.iter().map(|value| to_byte(*value)));
     }
