@@ -7,3 +7,4 @@ mod prompts;
 mod reference;
 mod scorer;
 mod starts;
+mod styles;

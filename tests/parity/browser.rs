@@ -54,6 +54,8 @@ on_both! {
     whole_pictures = crate::pictures::whole;
     image_to_image = crate::transforms::image_to_image;
     inpainting = crate::transforms::inpainting;
+    inpainting_checkpoints = crate::transforms::inpainting_checkpoints;
+    shared_attention = crate::style::shared_attention;
     cancel_between_steps = crate::pictures::cancel;
     probe = crate::blocks::probe;
 }
@@ -85,6 +87,11 @@ mod host {
     #[wasm_bindgen_test]
     async fn transform_refusals() {
         crate::transforms::refusals(&Device::flex()).await;
+    }
+
+    #[wasm_bindgen_test]
+    async fn resizing() {
+        crate::transforms::resizing(&Device::flex()).await;
     }
 
     #[wasm_bindgen_test]

@@ -8,6 +8,7 @@ mod models;
 mod noise;
 mod pictures;
 mod schedules;
+mod style;
 mod tokens;
 mod transforms;
 

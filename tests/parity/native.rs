@@ -37,8 +37,11 @@ on_cpu! {
     whole_pictures = crate::pictures::whole;
     image_to_image = crate::transforms::image_to_image;
     inpainting = crate::transforms::inpainting;
+    inpainting_checkpoints = crate::transforms::inpainting_checkpoints;
+    shared_attention = crate::style::shared_attention;
     cancel_between_steps = crate::pictures::cancel;
     broken_folders = crate::broken::folders;
+    resizing = crate::transforms::resizing;
     transform_refusals = crate::transforms::refusals;
     probe = crate::blocks::probe;
 }

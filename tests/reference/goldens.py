@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 
 import blocks
 import models
+import modes
 import noise
 import pictures
 import schedules
@@ -76,6 +77,7 @@ def main(out):
         double = models.load(folders[name], torch.float64)
         parameters[name] = pictures.write(out, name, pipe, double)
         transforms.write(out, name, pipe)
+    modes.write(out, pipes["a"])
     save_json(out / "pictures.json", parameters, indent=1)
     write_manifest(out)
     check_size(out)

@@ -173,3 +173,6 @@ fn check_range(field: &str, value: f32, most: f32) -> Result<(), ApiError> {
     }
     Err(ApiError::field(field, format!("{field} must be 0 to {most}, not {value}")))
 }
+
+#[cfg(test)]
+mod tests;
