@@ -5,6 +5,7 @@ mod bad_input;
 mod cancel;
 mod events;
 mod jobs;
+mod modes;
 mod page;
 mod queue;
 mod robust;

@@ -8,3 +8,4 @@ mod prompts;
 mod reference;
 mod scorer;
 mod starts;
+mod styles;

@@ -1,7 +1,7 @@
 //! The embedded model, loaded once for all tests.
 
 use fresco_api::{ImageRequest, ModelInfo, Params};
-use fresco_diffusion::{Device, Output, Pipeline, Silent, Source, SourceError, Start};
+use fresco_diffusion::{Device, Output, Pipeline, Prepared, Silent, Source, SourceError, Start};
 use std::{future::Future, ops::Range, path::PathBuf, sync::OnceLock};
 
 /// A folder on disk.
@@ -53,4 +53,8 @@ pub fn generate(params: &Params) -> Output {
 
 pub fn transform(params: &Params, start: &Start<'_>) -> Output {
     block_on(pipeline().transform(params, start, &mut Silent)).expect("it runs")
+}
+
+pub fn edit(params: &Params, prepared: &Prepared) -> Output {
+    block_on(pipeline().edit(params, prepared, &mut Silent)).expect("it runs")
 }

@@ -75,6 +75,8 @@ on_both! {
     sdxl_pictures = crate::families::sdxl_pictures;
     text_encoders_apart = crate::families::text_encoders_apart;
     sampler_pictures = crate::samplers::pictures;
+    inpainting_checkpoints = crate::transforms::inpainting_checkpoints;
+    shared_attention = crate::style::shared_attention;
     cancel_between_steps = crate::pictures::cancel;
     probe = crate::blocks::probe;
 }
@@ -116,6 +118,11 @@ mod host {
     #[wasm_bindgen_test]
     async fn post_pictures() {
         crate::post::pictures(&Device::flex()).await;
+    }
+
+    #[wasm_bindgen_test]
+    async fn resizing() {
+        crate::transforms::resizing(&Device::flex()).await;
     }
 
     #[wasm_bindgen_test]

@@ -14,6 +14,7 @@ mod samplers;
 mod post;
 mod schedules;
 mod texts;
+mod style;
 mod tokens;
 mod transforms;
 mod vaes;

@@ -61,7 +61,7 @@ pub async fn texts(on: &Device) {
     }
 }
 
-async fn unet(model: &Model, on: &Device) -> UNet {
+pub async fn unet(model: &Model, on: &Device) -> UNet {
     let config: UNetConfig = read_config(model, "unet").await;
     with(&model.folder, UNET, on, async |root| UNet::load(root, config, on).await).await
 }

@@ -75,8 +75,11 @@ on_cpu! {
     family_misfits = crate::families::misfits;
     sampler_pictures = crate::samplers::pictures;
     sampler_cancel = crate::samplers::cancel;
+    inpainting_checkpoints = crate::transforms::inpainting_checkpoints;
+    shared_attention = crate::style::shared_attention;
     cancel_between_steps = crate::pictures::cancel;
     broken_folders = crate::broken::folders;
+    resizing = crate::transforms::resizing;
     transform_refusals = crate::transforms::refusals;
     probe = crate::blocks::probe;
 }

@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 import blocks
 import clip_variants
 import models
+import modes
 import noise
 import pictures
 import prompt_language
@@ -86,6 +87,7 @@ def main(out):
         parameters[name] = pictures.write(out, name, pipe, double)
         transforms.write(out, name, pipe)
     samplers.write(out)
+    modes.write(out, pipes["a"])
     save_json(out / "pictures.json", parameters, indent=1)
     print("text encoders")
     for part in (clip_variants, t5, prompt_language):

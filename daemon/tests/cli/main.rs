@@ -2,6 +2,7 @@
 
 mod broken_models;
 mod generate;
+mod modes;
 mod requests;
 mod serve;
 

@@ -82,6 +82,7 @@ impl Pipeline {
             Some(start) => start.first_step((params.width, params.height), params.steps).map_err(RunError::Request)?,
             None => 0,
         };
+        self.check_mask(start)?;
         self.facts().check_size(params.width, params.height).map_err(RunError::Request)?;
         let (height, width) = self.latent_size(params);
         let mut schedule =
@@ -129,6 +130,15 @@ impl Pipeline {
             mask.paste_back(original, &mut picture);
         }
         Ok(Output { picture, latents })
+    }
+
+    /// A model made for inpainting takes a mask and the picture around it, and knows nothing without them.
+    fn check_mask(&self, start: Option<&Start<'_>>) -> Result<(), RunError> {
+        if self.facts().extra_channels == 0 || start.is_some_and(|start| start.mask.is_some()) {
+            return Ok(());
+        }
+        let message = "This model repaints a part of a picture: it needs a picture and a mask";
+        Err(RunError::Request(ApiError::field("mask", message)))
     }
 
     /// The latents of a run's picture, and which of them may change; nothing where the reference begins

@@ -65,7 +65,7 @@ pub enum Edit {
         mask: Option<String>,
         /// The share of the steps that are walked, above 0 to 1.
         inpainting_strength: f32,
-        /// Deviation of the Gaussian that softens the mask's edge, in pixels of what is worked on.
+        /// Deviation of the Gaussian that softens the mask's edge, in pixels.
         mask_blur: f32,
         /// With a number only the mask's region, and so many pixels around it, is worked on at the
         /// request's size and put back; the result then has the picture's own size.
@@ -173,3 +173,6 @@ fn check_range(field: &str, value: f32, most: f32) -> Result<(), ApiError> {
     }
     Err(ApiError::field(field, format!("{field} must be 0 to {most}, not {value}")))
 }
+
+#[cfg(test)]
+mod tests;

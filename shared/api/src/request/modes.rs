@@ -94,7 +94,8 @@ pub struct Inpaint {
     /// How much is made anew there, above 0 to 1; 1 when left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub inpainting_strength: Option<f32>,
-    /// Softens the mask's edge, 0 to 64 pixels: within 2.5 times as far, old and new are mixed.
+    /// Softens the mask's edge, 0 to 64 pixels (of the picture at the request's size, with `onlyMasked` at
+    /// its own): within 2.5 times as far, old and new are mixed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mask_blur: Option<f32>,
     /// Works on the mask's surroundings only, at the request's size, and puts them back into the

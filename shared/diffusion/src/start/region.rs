@@ -39,10 +39,13 @@ impl Region {
         Picture { width: to.0, height: to.1, rgb: resample::<3>(&part, self.size(), to) }
     }
 
-    /// The region of a mask, at another size. A soft edge stays soft.
+    /// The region of a mask, at another size: everything that a soft edge reaches is made anew, and mixed
+    /// only where it is put back.
     pub(super) fn mask(self, whole: &Mask, to: Size) -> Mask {
         let part = take::<1>(&whole.repaint, (whole.width, whole.height), (self.left, self.top), self.size());
-        Mask { width: to.0, height: to.1, repaint: resample::<1>(&part, self.size(), to) }
+        let reached: Vec<u8> = part.into_iter().map(|value| if value > 0 { 255 } else { 0 }).collect();
+        let repaint = resample::<1>(&reached, self.size(), to).into_iter().map(|value| if value > 0 { 255 } else { 0 });
+        Mask { width: to.0, height: to.1, repaint: repaint.collect() }
     }
 
     /// Puts `part`, of any size, into the region of `whole`, as much as `mask` lets it show.
