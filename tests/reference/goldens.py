@@ -10,6 +10,9 @@ import transformers
 from safetensors.torch import load_file
 
 import blocks
+import checkpoints
+import gguf_files
+import lora
 import models
 import noise
 import pictures
@@ -77,6 +80,8 @@ def main(out):
         parameters[name] = pictures.write(out, name, pipe, double)
         transforms.write(out, name, pipe)
     save_json(out / "pictures.json", parameters, indent=1)
+    for part in (checkpoints, gguf_files, lora):
+        part.write(out)
     write_manifest(out)
     check_size(out)
 
