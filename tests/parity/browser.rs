@@ -78,6 +78,8 @@ on_both! {
     inpainting_checkpoints = crate::transforms::inpainting_checkpoints;
     shared_attention = crate::style::shared_attention;
     cancel_between_steps = crate::pictures::cancel;
+    checkpoint_picture = crate::checkpoints::picture;
+    lora_applied_and_removed = crate::lora::applied_and_removed;
     probe = crate::blocks::probe;
 }
 
@@ -188,5 +190,75 @@ mod host {
     #[wasm_bindgen_test]
     async fn philox_normals() {
         crate::noise::philox_normals(&Device::flex()).await;
+    }
+
+    #[wasm_bindgen_test]
+    async fn checkpoint_tensors() {
+        crate::checkpoints::tensors(&Device::flex()).await;
+    }
+
+    #[wasm_bindgen_test]
+    async fn checkpoint_configs() {
+        crate::checkpoints::configs(&Device::flex()).await;
+    }
+
+    #[wasm_bindgen_test]
+    async fn checkpoint_refusals() {
+        crate::checkpoints::refusals(&Device::flex()).await;
+    }
+
+    #[wasm_bindgen_test]
+    async fn gguf_values() {
+        crate::gguf::values(&Device::flex()).await;
+    }
+
+    #[wasm_bindgen_test]
+    async fn gguf_thirds() {
+        crate::gguf::thirds(&Device::flex()).await;
+    }
+
+    #[wasm_bindgen_test]
+    async fn gguf_to_blocks() {
+        crate::gguf::to_blocks(&Device::flex()).await;
+    }
+
+    #[wasm_bindgen_test]
+    async fn floats_of_a_byte() {
+        crate::gguf::eighths(&Device::flex()).await;
+    }
+
+    #[wasm_bindgen_test]
+    async fn lora_merges() {
+        crate::lora::merges(&Device::flex()).await;
+    }
+
+    #[wasm_bindgen_test]
+    async fn lora_original_names() {
+        crate::lora::original_names(&Device::flex()).await;
+    }
+
+    #[wasm_bindgen_test]
+    async fn lora_fused() {
+        crate::lora::fused(&Device::flex()).await;
+    }
+
+    #[wasm_bindgen_test]
+    async fn lora_notes_and_refusals() {
+        crate::lora::notes_and_refusals(&Device::flex()).await;
+    }
+
+    #[wasm_bindgen_test]
+    async fn textual_inversions() {
+        crate::lora::embeddings(&Device::flex()).await;
+    }
+
+    #[wasm_bindgen_test]
+    async fn damaged_headers() {
+        crate::fuzz::headers(&Device::flex()).await;
+    }
+
+    #[wasm_bindgen_test]
+    async fn damaged_tokenizers() {
+        crate::fuzz::tokenizers(&Device::flex()).await;
     }
 }

@@ -1,11 +1,16 @@
 //! The numbers of the reference implementation, met on every engine: the same checks run natively on
 //! the CPU, and in a browser on WebGPU and on the CPU.
 
+mod allocations;
 mod blocks;
 mod broken;
+mod checkpoints;
 mod families;
 mod files;
+mod fuzz;
+mod gguf;
 mod kernels;
+mod lora;
 mod models;
 mod noise;
 mod pictures;

@@ -81,5 +81,21 @@ on_cpu! {
     broken_folders = crate::broken::folders;
     resizing = crate::transforms::resizing;
     transform_refusals = crate::transforms::refusals;
+    checkpoint_tensors = crate::checkpoints::tensors;
+    checkpoint_configs = crate::checkpoints::configs;
+    checkpoint_picture = crate::checkpoints::picture;
+    checkpoint_refusals = crate::checkpoints::refusals;
+    gguf_values = crate::gguf::values;
+    gguf_thirds = crate::gguf::thirds;
+    gguf_to_blocks = crate::gguf::to_blocks;
+    floats_of_a_byte = crate::gguf::eighths;
+    lora_merges = crate::lora::merges;
+    lora_applied_and_removed = crate::lora::applied_and_removed;
+    lora_original_names = crate::lora::original_names;
+    lora_fused = crate::lora::fused;
+    lora_notes_and_refusals = crate::lora::notes_and_refusals;
+    textual_inversions = crate::lora::embeddings;
+    damaged_headers = crate::fuzz::headers;
+    damaged_tokenizers = crate::fuzz::tokenizers;
     probe = crate::blocks::probe;
 }

@@ -5,7 +5,7 @@ use crate::{
     files::{golden, models},
 };
 use fresco_api::{Params, Sampler};
-use fresco_diffusion::{Device, Observer, Picture, Pipeline, RunError, Silent, Stage};
+use fresco_diffusion::{Device, Observer, Picture, Pipeline, RunError, Silent, Source, Stage};
 use fresco_tests::golden::relative_error;
 use serde::Deserialize;
 use std::{collections::BTreeMap, ops::ControlFlow};
@@ -39,6 +39,13 @@ fn params(run: Run) -> Params {
         model: "golden".into(),
         ..Default::default()
     }
+}
+
+/// The pixels of model A's first run, with the model read from `source`.
+pub async fn first_of_a(source: &impl Source, on: &Device) -> Vec<u8> {
+    let pipeline = Pipeline::load(source, on, &mut Silent).await.expect("it loads");
+    let run = runs()["a"].values().next().expect("there is a run").clone();
+    pipeline.generate(&params(run), &mut Silent).await.expect("it runs").picture.rgb
 }
 
 pub async fn whole(on: &Device) {

@@ -11,6 +11,9 @@ from safetensors.torch import load_file
 
 import blocks
 import clip_variants
+import checkpoints
+import gguf_files
+import lora
 import models
 import modes
 import noise
@@ -94,6 +97,9 @@ def main(out):
         part.write(out)
     print("families")
     for part in (sdxl, sd3):
+        part.write(out)
+    print("files")
+    for part in (checkpoints, gguf_files, lora):
         part.write(out)
     write_manifest(out)
     check_size(out)

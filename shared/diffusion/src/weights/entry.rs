@@ -82,7 +82,7 @@ impl Entry {
         let rows = self.shape.first().copied().unwrap_or_default();
         let (_, piece) = self.storage.as_ref().map_or((1, 1), |storage| storage.piece());
         let whole = (self.range.end - self.range.start).is_multiple_of(3) && length.is_multiple_of(piece as u64);
-        if !rows.is_multiple_of(3) || !whole || self.view != View::Plain {
+        if rows == 0 || !rows.is_multiple_of(3) || !whole || self.view != View::Plain {
             return Err(refuse());
         }
         let part = |index: u64| {

@@ -78,7 +78,7 @@ impl<S: Source> Patches<S> {
 /// The rows of a matrix, and the product of its other sides.
 fn matrix(shape: &[usize]) -> Option<(usize, usize)> {
     let (rows, others) = shape.split_first()?;
-    Some((*rows, others.iter().product()))
+    Some((*rows, others.iter().fold(1, |product: usize, side| product.saturating_mul(*side))))
 }
 
 impl Layer {
@@ -97,7 +97,9 @@ impl Layer {
         };
         let across = match self.mid.as_ref().map(|mid| &mid.shape[..]) {
             None => across,
-            Some([a, b, height, width]) if (*a, *b) == (rank, rank) => across * height * width,
+            Some([a, b, height, width]) if (*a, *b) == (rank, rank) => {
+                across.saturating_mul(*height).saturating_mul(*width)
+            }
             Some(_) => return false,
         };
         rank > 0 && (rows, columns, rank) == (out, across, inner)
