@@ -93,6 +93,10 @@ impl Hub {
         let said = headers.get("x-error-code").and_then(|value| value.to_str().ok());
         let (full_name, page) = (repository.full_name(), self.page(repository));
         let with_token = self.settings.sendable_token().is_some();
+        if !with_token && self.settings.token.is_some() && matches!(status.as_u16(), 401 | 403) {
+            let plain = "the hub asks for a token, which is never sent unencrypted; HF_ENDPOINT must begin with https";
+            return HubError::Setting(plain.to_owned());
+        }
         match (said, status.as_u16()) {
             (Some("GatedRepo"), _) if with_token => HubError::GatedWithoutAccess { repository: full_name, page },
             (Some("GatedRepo"), _) => HubError::GatedWithoutToken { repository: full_name, page },

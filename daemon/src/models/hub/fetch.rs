@@ -74,7 +74,7 @@ impl Hub {
             }
             attempts += 1;
             let before = part.have;
-            let trouble = match self.attempt(repository, commit, listed, &mut part, watch).await {
+            let (reason, after) = match self.attempt(repository, commit, listed, &mut part, watch).await {
                 Ok(Attempt::Whole) => continue,
                 Ok(Attempt::Other(reason)) => {
                     watch.restarted(listed, part.have);
@@ -83,9 +83,9 @@ impl Hub {
                     last = reason;
                     continue;
                 }
-                Err(trouble) => trouble,
+                Err(Trouble::Final(error)) => return Err(error),
+                Err(Trouble::Again { reason, after }) => (reason, after),
             };
-            let Trouble::Again { reason, after } = trouble else { return Err(final_error(trouble)) };
             stalls = if part.have > before { 0 } else { stalls + 1 };
             if stalls == MOST_STALLS || attempts > MOST_ATTEMPTS + (listed.size >> 20) {
                 let reason = format!("{}: {reason}; what came is kept, pull again to go on", listed.path);
@@ -146,13 +146,6 @@ async fn open(whole: &Path, listed: &Listed) -> Result<Part, HubError> {
     let (path, file) = (whole.to_owned(), listed.clone());
     let opened = tokio::task::spawn_blocking(move || Part::open(&path, &file)).await;
     opened.unwrap_or_else(|_| Err(HubError::disk(whole, std::io::Error::other("it could not be read"))))
-}
-
-fn final_error(trouble: Trouble) -> HubError {
-    match trouble {
-        Trouble::Final(error) => error,
-        Trouble::Again { reason, .. } => HubError::Setting(reason),
-    }
 }
 
 /// Asks for what is missing, of the version that the part is of.

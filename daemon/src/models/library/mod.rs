@@ -97,8 +97,9 @@ impl Library {
 
     /// Everything that looks like a model, the shelf first.
     pub fn found(&self) -> Vec<Found> {
-        let shelf = scan::shelf(&self.shelf);
-        shelf.into_iter().chain(self.roots.iter().flat_map(|root| scan::root(root))).collect()
+        // Somebody may name the shelf among his own folders.
+        let roots = self.roots.iter().filter(|root| **root != self.shelf);
+        scan::shelf(&self.shelf).into_iter().chain(roots.flat_map(|root| scan::root(root))).collect()
     }
 
     /// Takes a model off the shelf. Of a link only the link goes; what it points to stays.
