@@ -62,27 +62,22 @@ impl Inspect {
             return single(path);
         }
         let found = Library::new(home, model_path()).found().into_iter().find(|found| found.id == self.model);
-        if let Some(found) = found {
-            match found.kind {
-                FoundKind::File => return single(&found.path),
-                FoundKind::Part(_) => {
-                    let parts = inspect::folder(&ModelFiles::of_folder(&found.path))?;
-                    return Ok(Report { side: guess_side(&parts), parts, from_catalogue: false });
-                }
-                FoundKind::Folder => {}
-            }
-        }
-        match source::find(home, Some(&self.model)) {
-            Ok((_, model)) => {
+        let place = match found {
+            Some(found) if matches!(found.kind, FoundKind::File) => return single(&found.path),
+            Some(found) => Some(found.path),
+            None => path.is_dir().then(|| path.to_owned()),
+        };
+        match (source::find(home, Some(&self.model)), place) {
+            (Ok((_, model)), _) => {
                 let parts = inspect::folder(&model.files)?;
                 Ok(Report { parts, side: model.info.default_side, from_catalogue: false })
             }
-            // A kind that is not built can still be looked at.
-            Err(_) if path.is_dir() => {
-                let parts = inspect::folder(&ModelFiles::of_folder(path))?;
+            // A part of a model, or a kind that is not built, can still be looked at.
+            (Err(_), Some(place)) => {
+                let parts = inspect::folder(&ModelFiles::of_folder(&place))?;
                 Ok(Report { side: guess_side(&parts), parts, from_catalogue: false })
             }
-            Err(problem) => {
+            (Err(problem), None) => {
                 let entry = Published::find(&self.model).ok_or(problem)?;
                 let side = entry.defaults.as_ref().map_or(512, |defaults| defaults.side);
                 Ok(Report { parts: inspect::published(entry), side, from_catalogue: true })
