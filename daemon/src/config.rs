@@ -66,3 +66,9 @@ pub fn default_home() -> Option<PathBuf> {
     };
     base.map(|base| base.join("fresco"))
 }
+
+/// The user's own folders with models: `MODEL_PATH`, written as `PATH` is.
+pub fn model_path() -> Vec<PathBuf> {
+    let folders = std::env::var_os("MODEL_PATH").unwrap_or_default();
+    std::env::split_paths(&folders).filter(|folder| !folder.as_os_str().is_empty()).collect()
+}

@@ -13,6 +13,7 @@ pub mod intake;
 pub mod models;
 mod picture;
 pub mod queue;
+pub mod tls;
 
 use app::App;
 use config::Config;
@@ -28,7 +29,8 @@ use tokio_util::sync::CancellationToken;
 /// # Errors
 /// When the engine's thread cannot be started or the listener fails.
 pub async fn run(config: Config, listener: TcpListener, shutdown: impl Future<Output = ()>) -> io::Result<()> {
-    let catalogue = Arc::new(Catalogue::new(&config.home, config.models.clone()));
+    let catalogue = Catalogue::new(&config.home, config.models.clone());
+    let catalogue = Arc::new(catalogue.searching(&config.home, config::model_path()));
     let engine = Arc::new(local::start(catalogue.clone(), config.device)?);
     serve(config, catalogue, engine, listener, shutdown).await
 }

@@ -4,6 +4,7 @@
 mod bad_input;
 mod cancel;
 mod events;
+mod hub;
 mod jobs;
 mod modes;
 mod page;

@@ -6,7 +6,10 @@ use crate::{
     models::unet,
 };
 use burn::tensor::{Tensor, TensorData};
-use fresco_diffusion::{Device, model::attention::Shared};
+use fresco_diffusion::{
+    Device,
+    model::{Conditioning, attention::Shared},
+};
 use fresco_kernels::{Fast, Kernels, Plain};
 use fresco_tests::{
     golden::{Golden, assert_close_nhwc},
@@ -20,7 +23,7 @@ pub async fn shared_attention(on: &Device) {
     let values = |name: &str, count: usize| synthetic::values(name, count, 1.7, 0.0);
     let sample = TensorData::new(values("shared.sample", 3 * 4 * 64), [3, 4, 8, 8]);
     let context = TensorData::new(values("shared.context", 3 * 77 * width), [3, 77, width]);
-    let context = Tensor::<3>::from_data(context, on);
+    let context = Conditioning::of(Tensor::from_data(context, on));
     for (body, k) in [("plain", &Plain as &dyn Kernels), ("fast", &Fast)] {
         let x = Tensor::<4>::from_data(sample.clone(), on).permute([0, 2, 3, 1]);
         let shared = Shared { row: 2, weight: 0.6 };

@@ -2,6 +2,7 @@
 
 use super::{Problem, say};
 use crate::{
+    config::model_path,
     engine::{
         DeviceChoice,
         device::{Finding, choose, regret},
@@ -24,7 +25,7 @@ impl Doctor {
         say(format_args!("fresco {}", env!("CARGO_PKG_VERSION")));
         let there = if home.is_dir() { "" } else { " (not there yet)" };
         say(format_args!("home: {}{there}", home.display()));
-        let entries = Catalogue::new(home, Vec::new()).list();
+        let entries = Catalogue::new(home, Vec::new()).searching(home, model_path()).list();
         let usable = entries.iter().flatten().count();
         say(format_args!("models: {usable} usable, {} broken", entries.len() - usable));
         say("devices, best first:");

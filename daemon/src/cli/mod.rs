@@ -61,7 +61,7 @@ impl Cli {
         match self.command {
             Command::Serve(serve) => serve.run(home).await,
             Command::Generate(generate) => generate.run(&home).await,
-            Command::Models(models) => models.run(&home),
+            Command::Models(models) => models.run(&home).await,
             Command::Doctor(doctor) => doctor.run(&home),
         }
     }

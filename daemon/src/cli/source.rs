@@ -1,7 +1,10 @@
 //! A model that a command line names: a catalogue entry or a folder.
 
 use super::Problem;
-use crate::models::{Catalogue, Model};
+use crate::{
+    config::model_path,
+    models::{Catalogue, Model},
+};
 use fresco_api::ModelId;
 use std::{
     path::{Path, PathBuf},
@@ -14,7 +17,7 @@ use std::{
 pub(super) fn find(home: &Path, named: Option<&str>) -> Result<(Arc<Catalogue>, Arc<Model>), Problem> {
     let catalogue = match named {
         Some(path) if path.contains(['/', '\\']) || path == "." || path == ".." => of_folder(path),
-        _ => Catalogue::new(home, Vec::new()),
+        _ => Catalogue::new(home, Vec::new()).searching(home, model_path()),
     };
     let id = named.filter(|_| catalogue.has_shelf()).map(ModelId::from);
     let catalogue = match (catalogue.find(id.as_ref()), named) {

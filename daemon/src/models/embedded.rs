@@ -2,6 +2,7 @@
 
 use super::{BrokenModel, Entry, Model, ModelFiles};
 use fresco_api::{ApiError, ErrorCode, ModelInfo};
+use fresco_diffusion::Pipeline;
 use rust_embed::RustEmbed;
 use std::{borrow::Cow, sync::Arc};
 
@@ -25,10 +26,55 @@ fn read() -> Result<ModelInfo, ApiError> {
     let bad = |reason: String| ApiError::new(ErrorCode::BadModel, format!("{INFO}: {reason}")).at("model");
     let file = bytes(INFO).ok_or_else(|| bad("is missing".to_owned()))?;
     let info: ModelInfo = serde_json::from_slice(&file).map_err(|error| bad(error.to_string()))?;
-    if info.id.0 == NAME { Ok(info) } else { Err(bad(format!("the id is {}, not {NAME}", info.id))) }
+    if info.id.0 != NAME {
+        return Err(bad(format!("the id is {}, not {NAME}", info.id)));
+    }
+    info.check().map_err(bad)?;
+    fits(&info)?;
+    Ok(info)
+}
+
+/// Whether the entry says of the latents what the autoencoder's configuration says.
+fn fits(info: &ModelInfo) -> Result<(), ApiError> {
+    let facts = futures_executor::block_on(Pipeline::inspect(&ModelFiles::Embedded))?;
+    if info.latent_factor == facts.latent_factor {
+        return Ok(());
+    }
+    let reason =
+        format!("{INFO}: latentFactor is {} and the autoencoder's {}", info.latent_factor, facts.latent_factor);
+    Err(ApiError::new(ErrorCode::BadModel, reason).at("model"))
 }
 
 /// One file's bytes.
 pub(super) fn bytes(file: &str) -> Option<Cow<'static, [u8]>> {
     Weights::get(file).map(|file| file.data)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::models::hub::sha256;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_file_is_the_one_whose_digest_is_noted() {
+        let sums = bytes("SHA256SUMS").expect("the digests");
+        let sums = std::str::from_utf8(&sums).expect("text");
+        let lines = || sums.lines().map(|line| line.split_once("  ").expect("a digest and a name"));
+        for (digest, file) in lines() {
+            assert_eq!(sha256(&bytes(file).unwrap_or_else(|| panic!("{file} is there"))), digest, "{file}");
+        }
+        let noted: BTreeSet<String> =
+            lines().map(|(_, file)| file.to_owned()).chain(["SHA256SUMS".to_owned()]).collect();
+        let there: BTreeSet<String> = Weights::iter().map(|file| file.to_string()).collect();
+        assert_eq!(noted, there, "each file is noted, and no other");
+    }
+
+    #[test]
+    fn the_entry_fits_the_autoencoder() {
+        let info = read().expect("the entry is good");
+        let wrong = ModelInfo { latent_factor: info.latent_factor * 2, ..info };
+        let error = fits(&wrong).expect_err("another factor");
+        assert!(error.message.contains("latentFactor is 16 and the autoencoder's 8"), "{error}");
+    }
 }

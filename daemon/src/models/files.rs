@@ -2,7 +2,7 @@
 
 use super::{embedded, folder::Folder};
 use fresco_diffusion::{Source, SourceError};
-use std::ops::Range;
+use std::{ops::Range, path::Path};
 
 /// A model's files.
 #[derive(Clone, Debug)]
@@ -11,6 +11,13 @@ pub enum ModelFiles {
     Embedded,
     /// On disk.
     Folder(Folder),
+}
+
+impl ModelFiles {
+    /// The files below a folder, whatever it holds.
+    pub fn of_folder(folder: &Path) -> Self {
+        ModelFiles::Folder(Folder::at(folder))
+    }
 }
 
 impl Source for ModelFiles {

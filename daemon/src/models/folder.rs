@@ -13,7 +13,7 @@ use std::{
 /// The file by which a folder shows that it is a model.
 pub(super) const INDEX: &str = "model_index.json";
 /// What its maker says about it, when there is such a file.
-const INFO: &str = "fresco.json";
+pub(super) const INFO: &str = "fresco.json";
 /// A catalogue entry is no longer than this.
 const INFO_BYTES: u64 = 64 << 10;
 /// No single piece of a model that is read at once is larger.
@@ -24,6 +24,11 @@ const PIECE_BYTES: u64 = 16 << 30;
 pub struct Folder(PathBuf);
 
 impl Folder {
+    /// The files below `path`.
+    pub(super) fn at(path: &Path) -> Self {
+        Self(path.to_owned())
+    }
+
     pub(super) fn len(&self, file: &str) -> Result<Option<u64>, SourceError> {
         match fs::metadata(self.path(file)?) {
             Ok(found) if found.is_file() => Ok(Some(found.len())),
@@ -64,7 +69,7 @@ impl Folder {
 
 /// Looks at a folder's configuration.
 pub(super) fn open(path: &Path, id: ModelId) -> Result<Model, ApiError> {
-    let folder = Folder(path.to_owned());
+    let folder = Folder::at(path);
     if !path.is_dir() {
         let message = format!("{} is not a folder", path.display());
         return Err(ApiError::new(ErrorCode::UnknownModel, message).at("model"));

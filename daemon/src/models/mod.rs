@@ -2,17 +2,25 @@
 
 mod embedded;
 mod files;
+mod fingerprint;
 mod folder;
+pub mod hub;
+pub mod inspect;
+pub mod library;
+pub mod machine;
+pub mod published;
+pub mod pull;
+mod space;
 
 pub use files::ModelFiles;
 
+use fingerprint::Fingerprint;
 use fresco_api::{ApiError, ErrorCode, ModelId, ModelInfo};
+use library::{FoundKind, Library};
 use std::{
     collections::{HashMap, HashSet},
-    fs,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
-    time::SystemTime,
 };
 
 pub(crate) use embedded::Weights;
@@ -42,37 +50,37 @@ pub type Entry = Result<Arc<Model>, BrokenModel>;
 pub struct Catalogue {
     embedded: Option<Entry>,
     extra: Vec<PathBuf>,
-    shelf: Option<PathBuf>,
-    /// Folders that were good, by the time at which their index was written.
-    known: Mutex<HashMap<PathBuf, (SystemTime, Arc<Model>)>>,
+    library: Option<Library>,
+    /// Folders that were good, as they were then.
+    known: Mutex<HashMap<PathBuf, (Fingerprint, Arc<Model>)>>,
 }
 
 impl Catalogue {
     /// The embedded model, then `extra` folders, then those in `home/models`.
     pub fn new(home: &Path, extra: Vec<PathBuf>) -> Self {
-        Self { embedded: Some(embedded::entry()), extra, shelf: Some(home.join("models")), known: Mutex::default() }
+        let library = Some(Library::new(home, Vec::new()));
+        Self { embedded: Some(embedded::entry()), extra, library, known: Mutex::default() }
+    }
+
+    /// The same, and the models found in `roots`, folders of the user's own.
+    pub fn searching(self, home: &Path, roots: Vec<PathBuf>) -> Self {
+        Self { library: Some(Library::new(home, roots)), ..self }
     }
 
     /// One folder and nothing else, so that no other model can stand in for it.
     pub fn of_folder(folder: PathBuf) -> Self {
-        Self { embedded: None, extra: vec![folder], shelf: None, known: Mutex::default() }
+        Self { embedded: None, extra: vec![folder], library: None, known: Mutex::default() }
     }
 
     /// Whether names mean entries here; a catalogue of one folder has only that.
     pub(crate) fn has_shelf(&self) -> bool {
-        self.shelf.is_some()
+        self.library.is_some()
     }
 
     /// Every entry, the default model first. Reads configuration files.
     pub fn list(&self) -> Vec<Entry> {
-        let mut taken = HashSet::new();
-        let mut entries: Vec<Entry> = self.embedded.iter().cloned().collect();
-        taken.extend(entries.iter().map(|entry| id(entry).clone()));
-        for path in self.folders() {
-            let id = free_id(&path, &mut taken);
-            entries.push(self.look(&path, id));
-        }
-        entries
+        let embedded = self.embedded.iter().cloned();
+        embedded.chain(self.folders().into_iter().map(|(path, id)| self.look(&path, id))).collect()
     }
 
     /// A model by its name; the default model when there is none. May read configuration files.
@@ -86,40 +94,42 @@ impl Catalogue {
         {
             return entry.clone().map_err(|broken| broken.error);
         }
-        let entries = self.list();
-        let found = entries.iter().find(|entry| wanted.is_none_or(|wanted| wanted == id(entry)));
-        match found {
-            Some(entry) => entry.clone().map_err(|broken| broken.error),
-            None => Err(unknown(wanted, &entries)),
+        let folders = self.folders();
+        match folders.iter().find(|(_, id)| wanted.is_none_or(|wanted| wanted == id)) {
+            Some((path, id)) => self.look(path, id.clone()).map_err(|broken| broken.error),
+            None => Err(unknown(wanted, &self.list())),
         }
     }
 
-    fn folders(&self) -> Vec<PathBuf> {
-        let shelf = self.shelf.iter().filter_map(|shelf| fs::read_dir(shelf).ok());
-        let mut shelved: Vec<PathBuf> = shelf
-            .flatten()
-            .filter_map(|entry| Some(entry.ok()?.path()))
-            .filter(|path| path.join(folder::INDEX).is_file())
-            .collect();
-        shelved.sort();
-        self.extra.iter().cloned().chain(shelved).collect()
+    /// Every folder and its name. A name depends on the embedded model and the `extra` folders, which do not change
+    /// while the program runs, and on the folder's own path: another folder that comes or goes changes none on the
+    /// shelf. Only a folder of the user's own gives way to one of the same name on the shelf or in an earlier root.
+    fn folders(&self) -> Vec<(PathBuf, ModelId)> {
+        let mut taken: HashSet<ModelId> = self.embedded.iter().map(|entry| id(entry).clone()).collect();
+        let found = self.library.iter().flat_map(Library::found);
+        let found = found.filter(|found| matches!(found.kind, FoundKind::Folder)).map(|found| found.path);
+        let all = self.extra.iter().cloned().chain(found);
+        all.map(|path| {
+            let id = free_id(&path, &mut taken);
+            (path, id)
+        })
+        .collect()
     }
 
     fn look(&self, path: &Path, id: ModelId) -> Entry {
-        let written = fs::metadata(path.join(folder::INDEX)).and_then(|index| index.modified()).ok();
+        // Taken before the files are read: what changes in between is seen the next time.
+        let now = Fingerprint::of(path);
         let known = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let remembered = known().get(path).cloned();
-        if let Some((at, model)) = remembered
-            && Some(at) == written
+        if let Some((then, model)) = remembered
+            && then == now
             && model.info.id == id
         {
             return Ok(model);
         }
         let model = folder::open(path, id.clone()).map_err(|error| BrokenModel { id, error })?;
         let model = Arc::new(model);
-        if let Some(written) = written {
-            known().insert(path.to_owned(), (written, model.clone()));
-        }
+        known().insert(path.to_owned(), (now, model.clone()));
         Ok(model)
     }
 }
@@ -131,14 +141,17 @@ fn id(entry: &Entry) -> &ModelId {
     }
 }
 
-/// The folder's name, with a number when another model has it already.
+/// The folder's name; where another model has it already, with some digits that depend on the folder's path alone.
 fn free_id(path: &Path, taken: &mut HashSet<ModelId>) -> ModelId {
     let resolved = path.file_name().map_or_else(|| path.canonicalize().ok(), |_| Some(path.to_owned()));
     let name = resolved.as_deref().and_then(Path::file_name).unwrap_or_else(|| "model".as_ref());
     let name = name.to_string_lossy();
-    let numbered = (2..).map(|number| ModelId(format!("{name}-{number}")));
+    let digits = hub::sha256(path.as_os_str().as_encoded_bytes());
+    let lengths =
+        std::iter::successors(Some(6), |length| Some(length + 6)).take_while(|length| *length <= digits.len());
+    let numbered = lengths.filter_map(|length| Some(ModelId(format!("{name}-{}", digits.get(..length)?))));
     let mut names = std::iter::once(ModelId(name.to_string())).chain(numbered);
-    // The numbers do not end, so one is free.
+    // The same folder may be named twice; then it is the same model.
     let id = names.find(|id| !taken.contains(id)).unwrap_or_else(|| ModelId(name.to_string()));
     taken.insert(id.clone());
     id

@@ -1,7 +1,10 @@
 //! The catalogue: names, order, and folders that come, go and break.
 
 use super::*;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::{
+    fs,
+    sync::atomic::{AtomicU32, Ordering},
+};
 
 /// A folder that is removed again.
 struct Scratch(PathBuf);
@@ -16,7 +19,11 @@ impl Scratch {
     }
 
     fn model(&self, name: &str) -> PathBuf {
-        let path = self.0.join("models").join(name);
+        self.folder(&format!("models/{name}"))
+    }
+
+    fn folder(&self, name: &str) -> PathBuf {
+        let path = self.0.join(name);
         fs::create_dir_all(&path).expect("a model folder");
         fs::write(path.join(folder::INDEX), "{}").expect("an index");
         path
@@ -58,7 +65,68 @@ fn folders_appear_without_a_restart_and_never_hide_another() {
     scratch.model("b");
     scratch.model("a");
     scratch.model(embedded::NAME);
-    assert_eq!(ids(&catalogue), ["fresco-tiny", "a", "b", "fresco-tiny-2"]);
+    let ids = ids(&catalogue);
+    assert_eq!(ids[..3], ["fresco-tiny", "a", "b"]);
+    assert!(ids[3].starts_with("fresco-tiny-") && ids.len() == 4, "{ids:?}");
+}
+
+#[test]
+fn a_folder_that_comes_or_goes_changes_no_other_name() {
+    let scratch = Scratch::new();
+    let extra = [scratch.folder("x/twin"), scratch.folder("y/twin")];
+    let catalogue = Catalogue::new(&scratch.0, extra.to_vec());
+    let (twin, own) = (scratch.model("twin"), scratch.model(embedded::NAME));
+    let names = |paths: &[&PathBuf]| -> Vec<ModelId> {
+        let folders = catalogue.folders();
+        paths.iter().map(|path| folders.iter().find(|(at, _)| at == *path).expect("it is there").1.clone()).collect()
+    };
+    let all = [&extra[0], &extra[1], &twin, &own];
+    let before = names(&all);
+    assert_eq!(before.iter().collect::<HashSet<_>>().len(), 4, "{before:?}");
+    scratch.model("a");
+    scratch.model("zzz");
+    assert_eq!(names(&all), before);
+    fs::remove_dir_all(&twin).expect("removed");
+    assert_eq!(names(&[&extra[0], &extra[1], &own]), [&before[..2], &before[3..]].concat());
+}
+
+#[test]
+fn a_change_in_any_file_is_seen() {
+    let scratch = Scratch::new();
+    let path = scratch.0.join("models/copy");
+    for file in Weights::iter() {
+        let target = path.join(&*file);
+        fs::create_dir_all(target.parent().expect("a folder")).expect("made");
+        fs::write(target, embedded::bytes(&file).expect("a file")).expect("written");
+    }
+    let catalogue = Catalogue::new(&scratch.0, Vec::new());
+    let id = ModelId::from("copy");
+    let first = catalogue.find(Some(&id)).expect("it is good");
+    assert!(Arc::ptr_eq(&first, &catalogue.find(Some(&id)).expect("it is good")), "not read again");
+    let config = path.join("vae/config.json");
+    let text = fs::read_to_string(&config).expect("the configuration");
+    fs::write(&config, text.replace("\"latent_channels\": 4", "\"latent_channels\": 0")).expect("written");
+    assert_eq!(catalogue.find(Some(&id)).expect_err("it is broken").code, ErrorCode::BadModel);
+    fs::write(&config, &text).expect("written");
+    catalogue.find(Some(&id)).expect("it is good again");
+    fs::remove_file(path.join("unet/diffusion_pytorch_model.safetensors")).expect("removed");
+    assert_eq!(catalogue.find(Some(&id)).expect_err("it is broken").code, ErrorCode::BadModel);
+}
+
+#[test]
+fn the_users_own_folders_are_searched() {
+    let scratch = Scratch::new();
+    let root = scratch.0.join("mine");
+    for name in ["deep/er/model", "flat"] {
+        scratch.folder(&format!("mine/{name}"));
+    }
+    fs::write(root.join("merge.safetensors"), "x").expect("written");
+    let catalogue = Catalogue::new(&scratch.0, Vec::new()).searching(&scratch.0, vec![root.clone()]);
+    assert_eq!(ids(&catalogue), ["fresco-tiny", "model", "flat"]);
+    let library = Library::new(&scratch.0, vec![root]);
+    let files: Vec<String> =
+        library.found().into_iter().filter(|f| matches!(f.kind, FoundKind::File)).map(|f| f.id).collect();
+    assert_eq!(files, ["merge"]);
 }
 
 #[test]

@@ -124,7 +124,7 @@ async fn follow(
 async fn asks_for_previews(queue: &Queue, lease: &Lease) -> Result<bool, EngineError> {
     let job = queue.0.store.job(&lease.job).await;
     let job = job.map_err(|error| ApiError::new(ErrorCode::Internal, error.to_string()))?;
-    Ok(job.is_some_and(|job| job.request.preview))
+    Ok(job.is_some_and(|job| job.request.image().preview))
 }
 
 /// The next preview. Never comes when there are none.

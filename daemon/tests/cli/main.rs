@@ -2,6 +2,10 @@
 
 mod broken_models;
 mod generate;
+#[path = "../../../tests/support/hub.rs"]
+#[allow(dead_code, reason = "the daemon's own tests use the rest of it")]
+mod hub;
+mod models;
 mod modes;
 mod requests;
 mod serve;
@@ -16,6 +20,10 @@ use std::{
 fn fresco(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_fresco"));
     command.args(arguments).env("FRESCO_HOME", scratch("home")).env_remove("RUST_LOG").env_remove("PORT");
+    for name in ["MODEL_PATH", "HF_ENDPOINT", "HF_TOKEN", "HF_TOKEN_PATH", "HF_HOME", "HF_HUB_CACHE", "HF_HUB_OFFLINE"]
+    {
+        command.env_remove(name);
+    }
     command.env("RUST_BACKTRACE", "1");
     command
 }

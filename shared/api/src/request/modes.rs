@@ -197,6 +197,18 @@ pub enum AnyRequest {
     Text2img(ImageRequest),
 }
 
+impl AnyRequest {
+    /// What every request has.
+    pub fn image(&self) -> &ImageRequest {
+        match self {
+            Self::StyleTransfer(request) => &request.image,
+            Self::Inpaint(request) => &request.image,
+            Self::Img2img(request) => &request.image,
+            Self::Text2img(request) => request,
+        }
+    }
+}
+
 impl From<ImageRequest> for AnyRequest {
     fn from(request: ImageRequest) -> Self {
         Self::Text2img(request)

@@ -1,7 +1,7 @@
 //! Strengths as the reference counts them, sizes that a model takes, and echoes that can be read again.
 
 use super::*;
-use crate::{AnyRequest, Img2img, Inpaint, Request, StyleTransfer};
+use crate::{AnyRequest, Img2img, Inpaint, Request, Sampler, StyleTransfer};
 
 fn model() -> ModelInfo {
     ModelInfo {
@@ -15,6 +15,8 @@ fn model() -> ModelInfo {
         default_side: 128,
         default_steps: 8,
         default_guidance: 4.0,
+        default_sampler: Sampler::Euler,
+        samplers: Sampler::ALL.to_vec(),
         bytes: 0,
     }
 }
