@@ -12,6 +12,7 @@ mod http;
 pub mod models;
 mod picture;
 pub mod queue;
+pub mod tls;
 
 use app::App;
 use config::Config;

@@ -14,6 +14,7 @@ fn main() -> ExitCode {
     };
     log(cli.log_level());
     quiet_panics();
+    fresco_daemon::tls::install();
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => return cli::Problem::failed(format!("the runtime cannot be started: {error}")).report(),
