@@ -16,20 +16,21 @@ pub use resample::resize;
 
 /// Everything that `post` asks for, in its order. Bounds were checked by [`Post::check`].
 pub fn apply(picture: Picture, post: &Post) -> Picture {
-    let steps: [(Option<f32>, fn(&Picture, f32) -> Picture); 4] = [
-        (post.brightness, brightness),
-        (post.contrast, contrast),
-        (post.sharpness, sharpness),
-        (post.blur, gaussian_blur),
-    ];
     let picture = match post.scale() {
         0 | 1 => picture,
         times => resize(&picture, (picture.width * times, picture.height * times)),
     };
-    steps.into_iter().fold(picture, |picture, (value, step)| match value {
+    let picture = then(picture, post.brightness, brightness);
+    let picture = then(picture, post.contrast, contrast);
+    let picture = then(picture, post.sharpness, sharpness);
+    then(picture, post.blur, gaussian_blur)
+}
+
+fn then(picture: Picture, value: Option<f32>, step: impl Fn(&Picture, f32) -> Picture) -> Picture {
+    match value {
         Some(value) => step(&picture, value),
         None => picture,
-    })
+    }
 }
 
 /// The nearest of 256 levels.

@@ -7,7 +7,9 @@
 //! is the rounding of sums in another order.
 //!
 //! The price is time: a stretch between two places where the whole picture is held is walked once for
-//! each norm in it. What is held is bounded by the memory allowed, so less memory costs more time.
+//! each norm in it. What is held is bounded by the memory allowed, so less memory costs more time. With the
+//! published autoencoders' sizes, decoding 1024 x 1024 pixels computes 1.7 times as much within 2 GiB, 3.5
+//! times within 1 GiB; 2048 x 2048 pixels 7.6 times within 3 GiB and 3.4 times within 6 GiB.
 //! Attention sees everything and stays whole; it lies where the picture is smallest.
 
 use crate::model::{
@@ -17,8 +19,9 @@ use crate::model::{
 use burn::tensor::Tensor;
 use fresco_kernels::Kernels;
 
-/// The memory that [`Tiling::Auto`] lets a decode or encode take, in bytes.
-pub const BUDGET: u64 = 2 << 30;
+/// The memory that [`Tiling::Auto`] lets activations take, in bytes: 1024 x 1024 pixels of the published
+/// autoencoders take 2.7 GB, and stay whole.
+pub const BUDGET: u64 = 3 << 30;
 
 /// The smallest side of a tile that is chosen by itself, in latent positions.
 const LEAST: usize = 8;
@@ -284,7 +287,9 @@ fn sizes(ops: &[Op<'_>], [n, h, w, c]: [usize; 4]) -> Vec<Size> {
             }
             Op::Add(shortcut) => shortcut.map_or(0, |_| held) + held,
         };
-        let live = held + more + if matches!(op, Op::Keep) { 0 } else { kept };
+        // What was just remembered is the activation itself.
+        let same = matches!(op, Op::Keep) || i > 0 && matches!(ops[i - 1], Op::Keep);
+        let live = held + more + if same { 0 } else { kept };
         if matches!(op, Op::Add(_)) {
             kept = 0;
         }

@@ -26,13 +26,14 @@ pub fn sharpness(picture: &Picture, factor: f32) -> Picture {
     let stride = width * 3;
     let mut rgb = picture.rgb.clone();
     for y in 1..height.saturating_sub(1) {
-        for i in y * stride + 3..((y + 1) * stride).saturating_sub(3) {
+        let inner = y * stride + 3..((y + 1) * stride).saturating_sub(3).max(y * stride + 3);
+        for (i, sharp) in inner.clone().zip(&mut rgb[inner]) {
             let row = |start: usize| [start - 3, start, start + 3].map(|i| f32::from(picture.rgb[i]));
             let sum: f32 = [i - stride, i, i + stride].into_iter().flat_map(row).sum();
             let value = f32::from(picture.rgb[i]);
             // Rounded, as the reference's smoothed picture is.
             let smooth = ((sum + 4.0 * value) / 13.0).round();
-            rgb[i] = to_byte(smooth + factor * (value - smooth));
+            *sharp = to_byte(smooth + factor * (value - smooth));
         }
     }
     Picture { rgb, ..*picture }
