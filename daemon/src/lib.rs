@@ -13,6 +13,7 @@ pub mod intake;
 pub mod models;
 mod picture;
 pub mod queue;
+pub mod tls;
 
 use app::App;
 use config::Config;

@@ -43,6 +43,8 @@ impl Daemon {
         let catalogue = Arc::new(Catalogue::new(&config.home, Vec::new()));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let base = format!("http://{}", listener.local_addr().expect("an address"));
+        // The client needs it before it is built.
+        fresco_daemon::tls::install();
         let (stop, stopped) = oneshot::channel::<()>();
         let shutdown = async { _ = stopped.await };
         let ended = tokio::spawn(fresco_daemon::serve(config, catalogue, engine, listener, shutdown));
