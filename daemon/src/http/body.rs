@@ -141,6 +141,9 @@ fn refusal(field: &str, error: &serde_json::Error) -> ApiError {
     }
     // Where in the body it stands helps nobody who is told the field.
     let reason = shortened(text.rsplit_once(" at line ").map_or(text.as_str(), |(reason, _)| reason), 200);
+    if let Some((name, _)) = reason.strip_prefix("missing field `").and_then(|rest| rest.split_once('`')) {
+        return ApiError::field(name, format!("{name} is required"));
+    }
     match field.as_str() {
         "." => ApiError::new(ErrorCode::InvalidJson, format!("The body is not a request: {reason}")),
         _ => ApiError::field(field, format!("{field} cannot be used: {reason}")),
