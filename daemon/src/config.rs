@@ -43,11 +43,13 @@ pub struct QueueLimits {
     pub history_jobs: usize,
     /// Bytes of results that are remembered; the newest result always is.
     pub history_bytes: usize,
+    /// Bytes of pictures that the jobs which wait and run may hold.
+    pub picture_bytes: usize,
 }
 
 impl Default for QueueLimits {
     fn default() -> Self {
-        Self { waiting: 100, history_jobs: 500, history_bytes: 256 << 20 }
+        Self { waiting: 100, history_jobs: 500, history_bytes: 256 << 20, picture_bytes: 512 << 20 }
     }
 }
 

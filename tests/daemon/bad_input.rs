@@ -37,6 +37,10 @@ async fn each_bad_value_names_its_field() {
         ("guidanceScale", with("guidanceScale", json!(1e39))),
         ("guidanceScale", with("guidanceScale", json!("NaN"))),
         ("sampler", with("sampler", json!("magic"))),
+        ("scheduler", with("scheduler", json!("magic"))),
+        ("scheduler", json!({"prompt": "x", "sampler": "PLMS", "scheduler": "karras"})),
+        ("eta", with("eta", json!(0.5))),
+        ("rng", with("rng", json!("dice"))),
         ("seed", with("seed", json!(-1))),
         ("promt", with("promt", json!("a typo"))),
     ];

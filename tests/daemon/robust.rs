@@ -6,7 +6,7 @@ use crate::support::{
 };
 use fresco_api::{ErrorCode, ImageRequest, JobEvent, JobStatus, Params, routes};
 use fresco_daemon::{
-    engine::{CancellationToken, Engine, EngineError, Made, Progress, fake},
+    engine::{CancellationToken, Engine, EngineError, Made, Progress, Task, fake},
     models::Catalogue,
 };
 use reqwest::StatusCode;
@@ -32,7 +32,7 @@ async fn a_panic_in_the_engine_fails_its_job_with_a_sentence() {
 struct Broken;
 
 impl Engine for Broken {
-    fn generate(&self, _: Params, _: Progress) -> Pin<Box<dyn Future<Output = Result<Made, EngineError>> + Send>> {
+    fn generate(&self, _: Task, _: Progress) -> Pin<Box<dyn Future<Output = Result<Made, EngineError>> + Send>> {
         Box::pin(async { panic!("broken") })
     }
 
@@ -61,10 +61,11 @@ async fn work_that_nobody_awaits_is_dropped() {
     let request = ImageRequest { prompt: "x".to_owned(), steps: Some(150), ..ImageRequest::default() };
     let params = request.resolve(&model.info, 1).expect("good parameters");
     let line = || Progress::new(CancellationToken::new()).0;
-    let (begun, unbegun) = (engine.generate(params.clone(), line()), engine.generate(params.clone(), line()));
+    let (begun, unbegun) =
+        (engine.generate(params.clone().into(), line()), engine.generate(params.clone().into(), line()));
     assert!(tokio::time::timeout(Duration::from_millis(200), begun).await.is_err(), "it takes seconds");
     drop(unbegun);
-    let soon = engine.generate(Params { steps: 1, ..params }, line());
+    let soon = engine.generate(Params { steps: 1, ..params }.into(), line());
     let made = tokio::time::timeout(Duration::from_secs(2), soon).await.expect("nothing is in the way");
     assert_eq!(made.expect("a picture").device, "fake");
 }

@@ -1,8 +1,8 @@
 //! Health and the catalogue.
 
 use crate::support::daemon::{Daemon, config};
-use fresco_api::{Health, ModelInfo, Params, routes};
-use fresco_daemon::engine::{Bench, EngineError, Pinned, Progress};
+use fresco_api::{Health, ModelInfo, routes};
+use fresco_daemon::engine::{Bench, EngineError, Pinned, Progress, Task};
 use std::{
     sync::Arc,
     thread::sleep,
@@ -32,7 +32,7 @@ impl Bench for Slow {
         Ok("slow".to_owned())
     }
 
-    fn run(&mut self, _: &Params, _: Progress) -> Result<fresco_diffusion::Output, EngineError> {
+    fn run(&mut self, _: &Task, _: Progress) -> Result<fresco_diffusion::Output, EngineError> {
         Err(EngineError::Cancelled)
     }
 }

@@ -50,6 +50,7 @@ fn params() -> Params {
         sampler: Sampler::Euler,
         seed: 1,
         model: "m".into(),
+        ..Default::default()
     }
 }
 
@@ -59,7 +60,8 @@ fn result() -> JobResult {
 
 async fn submit(store: &dyn JobStore, name: &str) -> Submitted {
     let request = ImageRequest { prompt: "a tent".to_owned(), ..ImageRequest::default() };
-    let job = NewJob { id: id(name), kind: JobKind::Text2img, request, params: params() };
+    let (request, kind) = (request.into(), JobKind::Text2img);
+    let job = NewJob { id: id(name), kind, request, params: params(), pictures: None };
     store.submit(job, at(0)).await.expect("stores")
 }
 

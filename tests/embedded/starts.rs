@@ -24,8 +24,8 @@ fn strength_goes_from_picture_to_prompt() {
     for seed in 0..SEEDS {
         let picture = original(seed);
         let asked = params("the sea at night, a yellow boat on the right", seed + 100);
-        let weak = transform(&asked, &Start { picture: &picture, strength: 0.3, mask: None }).picture;
-        let strong = transform(&asked, &Start { picture: &picture, strength: 0.9, mask: None }).picture;
+        let weak = transform(&asked, &Start { picture: &picture, strength: 0.3, mask: None, style: None }).picture;
+        let strong = transform(&asked, &Start { picture: &picture, strength: 0.9, mask: None, style: None }).picture;
         let (before, weak_reading, strong_reading) = (read(&picture), read(&weak), read(&strong));
         // Composition: what is where, under which sky. The ground's colour may turn.
         let composition = |r: Reading| (r.time, r.colour, r.place);
@@ -51,7 +51,8 @@ fn inpainting_changes_only_the_mask() {
     for seed in 0..SEEDS {
         let picture = original(seed);
         let asked = params("hills by day, a blue tent on the right", seed + 200);
-        let painted = transform(&asked, &Start { picture: &picture, strength: 1.0, mask: Some(&mask) }).picture;
+        let painted =
+            transform(&asked, &Start { picture: &picture, strength: 1.0, mask: Some(&mask), style: None }).picture;
         for (i, (new, old)) in painted.rgb.chunks_exact(3).zip(picture.rgb.chunks_exact(3)).enumerate() {
             let (x, y) = (i as u32 % side, i as u32 / side);
             assert!(mask.at(x, y) || new == old, "seed {seed}: pixel {x},{y} changed outside the mask");

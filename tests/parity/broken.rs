@@ -54,8 +54,8 @@ fn damaged() -> Vec<Case> {
     ));
     cases.push((
         "another sampler's options",
-        text("scheduler/scheduler_config.json", "\"use_karras_sigmas\": false", "\"use_karras_sigmas\": true"),
-        vec!["scheduler/scheduler_config.json", "use_karras_sigmas"],
+        text("scheduler/scheduler_config.json", "\"sigma_max\": null", "\"sigma_max\": 80.0"),
+        vec!["scheduler/scheduler_config.json", "sigma_max"],
     ));
     cases.push((
         "another interpolation",

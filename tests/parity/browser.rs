@@ -47,6 +47,11 @@ on_both! {
     attentions = crate::blocks::attentions;
     attention_in_parts = crate::blocks::attention_in_parts;
     texts = crate::models::texts;
+    prompt_embeddings = crate::prompts::embeddings;
+    text_encoders = crate::texts::clips;
+    text_t5 = crate::texts::t5;
+    text_weighted = crate::texts::weighted;
+    text_unweighted = crate::texts::unweighted;
     unets = crate::models::unets;
     unet_blocks = crate::models::unet_blocks;
     decoders = crate::models::decoders;
@@ -54,6 +59,14 @@ on_both! {
     whole_pictures = crate::pictures::whole;
     image_to_image = crate::transforms::image_to_image;
     inpainting = crate::transforms::inpainting;
+    sdxl_steps = crate::families::sdxl_steps;
+    inpainting_steps = crate::families::inpainting_steps;
+    mmdit_steps = crate::families::mmdit_steps;
+    mmdit_blocks = crate::families::mmdit_blocks;
+    sd3_pictures = crate::families::sd3_pictures;
+    sdxl_pictures = crate::families::sdxl_pictures;
+    text_encoders_apart = crate::families::text_encoders_apart;
+    sampler_pictures = crate::samplers::pictures;
     cancel_between_steps = crate::pictures::cancel;
     checkpoint_picture = crate::checkpoints::picture;
     lora_applied_and_removed = crate::lora::applied_and_removed;
@@ -92,6 +105,21 @@ mod host {
     #[wasm_bindgen_test]
     async fn tokens() {
         crate::tokens::tokens(&Device::flex()).await;
+    }
+
+    #[wasm_bindgen_test]
+    async fn unigrams() {
+        crate::tokens::unigrams(&Device::flex()).await;
+    }
+
+    #[wasm_bindgen_test]
+    async fn prompt_language() {
+        crate::prompts::language(&Device::flex()).await;
+    }
+
+    #[wasm_bindgen_test]
+    async fn prompt_plain() {
+        crate::prompts::plain(&Device::flex()).await;
     }
 
     #[wasm_bindgen_test]
@@ -150,6 +178,11 @@ mod host {
     }
 
     #[wasm_bindgen_test]
+    async fn lora_text_names() {
+        crate::lora::text_names(&Device::flex()).await;
+    }
+
+    #[wasm_bindgen_test]
     async fn lora_fused() {
         crate::lora::fused(&Device::flex()).await;
     }
@@ -160,11 +193,6 @@ mod host {
     }
 
     #[wasm_bindgen_test]
-    async fn textual_inversions() {
-        crate::lora::embeddings(&Device::flex()).await;
-    }
-
-    #[wasm_bindgen_test]
     async fn damaged_headers() {
         crate::fuzz::headers(&Device::flex()).await;
     }
@@ -172,5 +200,40 @@ mod host {
     #[wasm_bindgen_test]
     async fn damaged_tokenizers() {
         crate::fuzz::tokenizers(&Device::flex()).await;
+    }
+
+    #[wasm_bindgen_test]
+    async fn sampler_levels() {
+        crate::samplers::levels(&Device::flex()).await;
+    }
+
+    #[wasm_bindgen_test]
+    async fn sampler_runs() {
+        crate::samplers::runs(&Device::flex()).await;
+    }
+
+    #[wasm_bindgen_test]
+    async fn sampler_refusals() {
+        crate::samplers::refusals(&Device::flex()).await;
+    }
+
+    #[wasm_bindgen_test]
+    async fn folder_samplers() {
+        crate::samplers::folders(&Device::flex()).await;
+    }
+
+    #[wasm_bindgen_test]
+    async fn sampler_cancel() {
+        crate::samplers::cancel(&Device::flex()).await;
+    }
+
+    #[wasm_bindgen_test]
+    async fn philox_words() {
+        crate::noise::philox_words(&Device::flex()).await;
+    }
+
+    #[wasm_bindgen_test]
+    async fn philox_normals() {
+        crate::noise::philox_normals(&Device::flex()).await;
     }
 }

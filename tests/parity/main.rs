@@ -5,6 +5,7 @@ mod allocations;
 mod blocks;
 mod broken;
 mod checkpoints;
+mod families;
 mod files;
 mod fuzz;
 mod gguf;
@@ -12,7 +13,10 @@ mod lora;
 mod models;
 mod noise;
 mod pictures;
+mod prompts;
+mod samplers;
 mod schedules;
+mod texts;
 mod tokens;
 mod transforms;
 

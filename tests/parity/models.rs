@@ -8,6 +8,7 @@ use fresco_diffusion::{
     Device, LoadError, Silent,
     config::{self, ClipConfig, UNetConfig, VaeConfig},
     model::{
+        Conditioning,
         clip::Clip,
         resnet::{self, Resnet},
         transformer::{self, Transformer},
@@ -73,7 +74,8 @@ pub async fn unets(on: &Device) {
                 let part = |part: &str| format!("{case}.{part}");
                 let x = model.unet.nhwc(&part("sample"), on);
                 let context = model.unet.tensor(&part("context"), on);
-                let y = unet.forward(k, x, &model.unet.values(&part("timesteps")), &context);
+                let told = Conditioning::of(context);
+                let y = unet.forward(k, x, &model.unet.values(&part("timesteps")), &told, None);
                 let what = format!("{} unet {body}", model.name);
                 assert_close_nhwc(&what, y, &model.unet, &part("output"), BLOCK).await;
             }
@@ -104,7 +106,7 @@ pub async fn unet_blocks(on: &Device) {
         let sizes = transformer::Sizes { channels, heads, context: config.cross_attention_dim.of(0), depth, groups };
         let at = "down_blocks.0.attentions.0";
         let block = with(&model.folder, UNET, on, async |mut root| Transformer::load(root.at(at), sizes).await);
-        let y = block.await.forward(&Fast, golden.nhwc(&tap("down_blocks.0.resnets.0"), on), &context);
+        let y = block.await.forward(&Fast, golden.nhwc(&tap("down_blocks.0.resnets.0"), on), &context, None);
         assert_close_nhwc(&what, y, golden, &tap(at), BLOCK).await;
     }
 }

@@ -37,6 +37,7 @@ fn params(run: Run) -> Params {
         sampler: Sampler::Euler,
         seed: run.seed,
         model: "golden".into(),
+        ..Default::default()
     }
 }
 

@@ -20,6 +20,7 @@ fn params(model: &Model) -> Params {
         sampler: Sampler::Euler,
         seed: 11,
         model: "golden".into(),
+        ..Default::default()
     }
 }
 
@@ -37,7 +38,7 @@ pub async fn image_to_image(on: &Device) {
     for model in models() {
         let pipeline = Pipeline::load(&model.folder, on, &mut Silent).await.expect("it loads");
         let picture = picture(&model);
-        let start = Start { picture: &picture, strength: 0.7, mask: None };
+        let start = Start { picture: &picture, strength: 0.7, mask: None, style: None };
         let output = pipeline.transform(&params(&model), &start, &mut Silent).await.expect("it runs");
         let error = relative_error(&output.latents.values, &model.transform.values("img2img.final_latents"));
         assert!(error <= RUN, "{}: latents are off by {error:.1e}", model.name);
@@ -52,7 +53,7 @@ pub async fn inpainting(on: &Device) {
     for model in models() {
         let pipeline = Pipeline::load(&model.folder, on, &mut Silent).await.expect("it loads");
         let (picture, mask) = (picture(&model), mask(&model));
-        let start = Start { picture: &picture, strength: 0.8, mask: Some(&mask) };
+        let start = Start { picture: &picture, strength: 0.8, mask: Some(&mask), style: None };
         let output = pipeline.transform(&params(&model), &start, &mut Silent).await.expect("it runs");
         let error = relative_error(&output.latents.values, &model.transform.values("inpaint.final_latents"));
         assert!(error <= RUN, "{}: latents are off by {error:.1e}", model.name);
@@ -76,12 +77,12 @@ pub async fn refusals(on: &Device) {
     let small = Picture { width: 8, height: 8, rgb: vec![0; 192] };
     let short = Mask { repaint: vec![0; 5], ..mask(&model) };
     let cases = [
-        ("strength", Start { picture: &picture, strength: 0.0, mask: None }),
-        ("strength", Start { picture: &picture, strength: 1.1, mask: None }),
-        ("strength", Start { picture: &picture, strength: f32::NAN, mask: None }),
-        ("strength", Start { picture: &picture, strength: 0.1, mask: None }),
-        ("initImage", Start { picture: &small, strength: 0.5, mask: None }),
-        ("mask", Start { picture: &picture, strength: 0.5, mask: Some(&short) }),
+        ("strength", Start { picture: &picture, strength: 0.0, mask: None, style: None }),
+        ("strength", Start { picture: &picture, strength: 1.1, mask: None, style: None }),
+        ("strength", Start { picture: &picture, strength: f32::NAN, mask: None, style: None }),
+        ("strength", Start { picture: &picture, strength: 0.1, mask: None, style: None }),
+        ("initImage", Start { picture: &small, strength: 0.5, mask: None, style: None }),
+        ("mask", Start { picture: &picture, strength: 0.5, mask: Some(&short), style: None }),
     ];
     for (field, start) in cases {
         match pipeline.transform(&params(&model), &start, &mut Silent).await {

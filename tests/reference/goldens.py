@@ -13,12 +13,18 @@ import blocks
 import checkpoints
 import gguf_files
 import lora
+import clip_variants
 import models
 import noise
 import pictures
+import prompt_language
+import samplers
 import schedules
+import sd3
+import sdxl
 import sensitivity
 import stages
+import t5
 import transforms
 from prompts import PROMPTS
 from store import save_json, sha256
@@ -79,7 +85,15 @@ def main(out):
         double = models.load(folders[name], torch.float64)
         parameters[name] = pictures.write(out, name, pipe, double)
         transforms.write(out, name, pipe)
+    samplers.write(out)
     save_json(out / "pictures.json", parameters, indent=1)
+    print("text encoders")
+    for part in (clip_variants, t5, prompt_language):
+        part.write(out)
+    print("families")
+    for part in (sdxl, sd3):
+        part.write(out)
+    print("files")
     for part in (checkpoints, gguf_files, lora):
         part.write(out)
     write_manifest(out)

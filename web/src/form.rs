@@ -1,7 +1,7 @@
 //! The form as it is typed, and the request it becomes.
 
 use crate::DEFAULT_MODEL;
-use fresco_api::{ApiError, ImageRequest, ModelInfo, Params, Sampler};
+use fresco_api::{ApiError, ImageRequest, ModelInfo, Params};
 use std::str::FromStr;
 
 /// The fields as text, as they stand on the page.
@@ -111,7 +111,7 @@ impl Form {
         set(&mut self.height, model.default_side.to_string());
         set(&mut self.steps, model.default_steps.to_string());
         set(&mut self.guidance, model.default_guidance.to_string());
-        set(&mut self.sampler, Sampler::default().name().to_owned());
+        set(&mut self.sampler, model.default_sampler.name().to_owned());
     }
 
     /// The form that makes a picture again.
@@ -143,6 +143,7 @@ impl Form {
             sampler: number("sampler", "No such sampler", &self.sampler)?,
             seed: number("seed", "The seed must be a whole number from 0 to 2^64 - 1, or empty", &self.seed)?,
             model: Some(DEFAULT_MODEL.into()),
+            ..Default::default()
         };
         request.resolve(model, 0)?;
         Ok(request)

@@ -1,12 +1,12 @@
 //! `fresco generate`.
 
-use super::{Problem, progress, say, source};
+use super::{Problem, pictures::Pictures, progress, say, source};
 use crate::{
     clock::random_seed,
-    engine::{DeviceChoice, Engine, EngineError, Made, Progress, local},
+    engine::{DeviceChoice, Engine, EngineError, Made, Progress, Task, local},
 };
 use clap::Args;
-use fresco_api::{ApiError, ImageRequest, Params, Sampler};
+use fresco_api::{ApiError, ImageRequest, Params, Post};
 use fresco_diffusion::Latents;
 use safetensors::{Dtype, tensor::TensorView};
 use serde::Serialize;
@@ -14,6 +14,7 @@ use std::{
     fs,
     io::{self, Write},
     path::{Path, PathBuf},
+    str::FromStr,
     time::{Duration, Instant},
 };
 use tokio_util::sync::CancellationToken;
@@ -23,8 +24,8 @@ use tokio_util::sync::CancellationToken;
 #[command(allow_negative_numbers = true)]
 pub(super) struct Generate {
     /// What the picture shows.
-    #[arg(long, value_name = "TEXT")]
-    prompt: String,
+    #[arg(long, value_name = "TEXT", required_unless_present = "style")]
+    prompt: Option<String>,
     /// What it should not show.
     #[arg(long, value_name = "TEXT", default_value = "")]
     negative: String,
@@ -37,9 +38,18 @@ pub(super) struct Generate {
     /// How closely to follow the prompt; 1 and below turns guidance off.
     #[arg(long, value_name = "G")]
     guidance: Option<f32>,
-    /// The sampler.
+    /// The sampler; the model's own when left out. A1111's names are read too, as "DPM++ 2M Karras".
     #[arg(long, value_name = "S")]
     sampler: Option<String>,
+    /// How noise levels lie: karras, exponential, sgm_uniform, beta, linspace, leading or trailing.
+    #[arg(long, value_name = "S")]
+    scheduler: Option<String>,
+    /// How much fresh noise ddim adds, 0 to 1.
+    #[arg(long, value_name = "E")]
+    eta: Option<f32>,
+    /// Whose random numbers a seed stands for: cpu, as diffusers and ComfyUI, or gpu, as A1111.
+    #[arg(long, value_name = "cpu|gpu")]
+    rng: Option<String>,
     /// The same seed gives the same picture.
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
@@ -49,6 +59,23 @@ pub(super) struct Generate {
     /// Pixels.
     #[arg(long, value_name = "H")]
     height: Option<u32>,
+    /// Brightness of the finished picture; 1 leaves it as it is.
+    #[arg(long, value_name = "F")]
+    brightness: Option<f32>,
+    /// Contrast of the finished picture; 1 leaves it as it is.
+    #[arg(long, value_name = "F")]
+    contrast: Option<f32>,
+    /// Sharpness of the finished picture; 1 leaves it as it is.
+    #[arg(long, value_name = "F")]
+    sharpness: Option<f32>,
+    /// Gaussian blur of the finished picture, in pixels.
+    #[arg(long, value_name = "PIXELS")]
+    blur: Option<f32>,
+    /// Enlarges the finished picture 2 or 4 times.
+    #[arg(long, value_name = "1|2|4")]
+    upscale: Option<u32>,
+    #[command(flatten)]
+    pictures: Pictures,
     /// What runs the model: auto, cpu, vulkan, cuda or metal.
     #[arg(long, default_value_t = DeviceChoice::Auto)]
     device: DeviceChoice,
@@ -80,7 +107,8 @@ impl Generate {
             return Err(Problem::usage("--json and --out - both write to stdout; choose one"));
         }
         let (catalogue, model) = source::find(home, self.model.as_deref())?;
-        let params = self.request()?.resolve(&model.info, random_seed())?;
+        let task = self.pictures.task(self.request()?, &model.info, random_seed())?;
+        let params = task.params.clone();
         let out = self.out.clone().unwrap_or_else(|| free_name(params.seed));
         for file in [Some(&out), self.dump_latents.as_ref()].into_iter().flatten() {
             check_place(file)?;
@@ -88,7 +116,7 @@ impl Generate {
         let engine = local::start(catalogue, self.device)
             .map_err(|error| Problem::failed(format!("the engine cannot be started: {error}")))?;
         let started = Instant::now();
-        let made = make(&engine, &params).await?;
+        let made = make(&engine, task).await?;
         self.deliver(&out, &params, &made, started.elapsed())
     }
 
@@ -97,18 +125,32 @@ impl Generate {
     }
 
     fn request(&self) -> Result<ImageRequest, ApiError> {
-        let sampler = self.sampler.as_deref().map(str::parse::<Sampler>).transpose();
         Ok(ImageRequest {
-            prompt: self.prompt.clone(),
+            prompt: self.prompt.clone().unwrap_or_default(),
             negative_prompt: self.negative.clone(),
             width: self.width,
             height: self.height,
             steps: self.steps,
             guidance_scale: self.guidance,
-            sampler: sampler.map_err(|error| ApiError::field("sampler", error))?,
+            sampler: named("sampler", self.sampler.as_deref())?,
+            scheduler: named("scheduler", self.scheduler.as_deref())?,
+            eta: self.eta,
+            rng: named("rng", self.rng.as_deref())?,
             seed: self.seed,
+            post: self.post(),
             model: None,
+            ..ImageRequest::default()
         })
+    }
+
+    fn post(&self) -> Post {
+        Post {
+            upscale: self.upscale,
+            brightness: self.brightness,
+            contrast: self.contrast,
+            sharpness: self.sharpness,
+            blur: self.blur,
+        }
     }
 
     fn deliver(&self, out: &Path, params: &Params, made: &Made, took: Duration) -> Result<(), Problem> {
@@ -134,11 +176,16 @@ impl Generate {
     }
 }
 
+/// An option that is one of several names.
+fn named<T: FromStr<Err = String>>(field: &str, name: Option<&str>) -> Result<Option<T>, ApiError> {
+    name.map(str::parse).transpose().map_err(|error| ApiError::field(field, error))
+}
+
 /// The picture, with progress on the terminal; Ctrl-C stops it at its next step, a second one at once.
-async fn make(engine: &dyn Engine, params: &Params) -> Result<Made, Problem> {
+async fn make(engine: &dyn Engine, task: Task) -> Result<Made, Problem> {
     let cancel = CancellationToken::new();
     let (progress, stages) = Progress::new(cancel.clone());
-    let work = async { tokio::join!(engine.generate(params.clone(), progress), progress::show(stages)).0 };
+    let work = async { tokio::join!(engine.generate(task, progress), progress::show(stages)).0 };
     tokio::pin!(work);
     let made = tokio::select! {
         made = &mut work => made,

@@ -4,6 +4,7 @@ mod browser;
 mod doctor;
 mod generate;
 mod models;
+mod pictures;
 mod progress;
 mod serve;
 mod source;

@@ -1,6 +1,6 @@
 //! An engine for tests: a picture that depends on the parameters alone, in as many slow steps as asked.
 
-use super::{Bench, EngineError, Pinned, Progress};
+use super::{Bench, EngineError, Pinned, Progress, Task};
 use fresco_api::{ApiError, Params};
 use fresco_diffusion::{Latents, Output, Picture, Stage};
 use std::{io, thread::sleep, time::Duration};
@@ -25,7 +25,8 @@ impl Bench for Fake {
         Ok("fake".to_owned())
     }
 
-    fn run(&mut self, params: &Params, progress: Progress) -> Result<Output, EngineError> {
+    fn run(&mut self, task: &Task, progress: Progress) -> Result<Output, EngineError> {
+        let params = &task.params;
         assert!(params.prompt != PANIC_PROMPT, "the fake device is lost");
         let loading = (0..=4).map(|loaded| Stage::Loading { loaded, total: 4 });
         let steps = (0..=params.steps).map(|step| Stage::Step { step, of: params.steps });
@@ -37,7 +38,12 @@ impl Bench for Fake {
                 return Err(EngineError::Cancelled);
             }
         }
-        Ok(output(params))
+        let Output { picture, latents } = output(params);
+        let picture = match &task.pictures {
+            Some(pictures) => pictures.finish(picture),
+            None => picture,
+        };
+        Ok(Output { picture, latents })
     }
 }
 

@@ -1,11 +1,11 @@
 //! The engine that runs models on this machine, through Burn.
 
 use super::{
-    Bench, DeviceChoice, EngineError, Pinned, Progress,
+    Bench, DeviceChoice, EngineError, Pinned, Progress, Task,
     device::{Finding, choose, regret},
 };
 use crate::models::Catalogue;
-use fresco_api::{ApiError, ErrorCode, ModelId, Params};
+use fresco_api::{ApiError, ErrorCode, ModelId};
 use fresco_diffusion::{Device, LoadError, Output, Pipeline, RunError};
 use std::{io, sync::Arc};
 
@@ -35,10 +35,13 @@ impl Bench for Local {
         Ok(chosen.name())
     }
 
-    fn run(&mut self, params: &Params, mut progress: Progress) -> Result<Output, EngineError> {
+    fn run(&mut self, task: &Task, mut progress: Progress) -> Result<Output, EngineError> {
         futures_executor::block_on(async {
-            let pipeline = self.pipeline(&params.model, &mut progress).await?;
-            Ok(pipeline.generate(params, &mut progress).await?)
+            let pipeline = self.pipeline(&task.params.model, &mut progress).await?;
+            Ok(match &task.pictures {
+                Some(pictures) => pipeline.edit(&task.params, pictures, &mut progress).await?,
+                None => pipeline.generate(&task.params, &mut progress).await?,
+            })
         })
     }
 }

@@ -13,18 +13,33 @@ pub use thread::{Bench, Pinned, THREAD};
 pub use tokio_util::sync::CancellationToken;
 
 use fresco_api::{ApiError, Params};
-use fresco_diffusion::{Observer, Output, Stage};
+use fresco_diffusion::{Observer, Output, Prepared, Stage};
 use futures_util::future::BoxFuture;
-use std::ops::ControlFlow;
+use std::{ops::ControlFlow, sync::Arc};
 use tokio::sync::mpsc;
 
 /// Something that makes pictures.
 pub trait Engine: Send + Sync + 'static {
     /// One picture. Dropping the future abandons the work at its next step.
-    fn generate(&self, params: Params, progress: Progress) -> BoxFuture<'static, Result<Made, EngineError>>;
+    fn generate(&self, task: Task, progress: Progress) -> BoxFuture<'static, Result<Made, EngineError>>;
 
     /// The device that runs models, once it has been chosen.
     fn device(&self) -> Option<String>;
+}
+
+/// What an engine is to do.
+#[derive(Clone, Debug)]
+pub struct Task {
+    /// The complete parameters.
+    pub params: Params,
+    /// The pictures that their edit speaks of.
+    pub pictures: Option<Arc<Prepared>>,
+}
+
+impl From<Params> for Task {
+    fn from(params: Params) -> Self {
+        Self { params, pictures: None }
+    }
 }
 
 /// What an engine made.

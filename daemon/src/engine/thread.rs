@@ -4,8 +4,8 @@
 //! device, and a panic must end one job and not the daemon: the bench is thrown away and a new one
 //! is made.
 
-use super::{Engine, EngineError, Made, Progress};
-use fresco_api::{ApiError, ErrorCode, Params};
+use super::{Engine, EngineError, Made, Progress, Task};
+use fresco_api::{ApiError, ErrorCode};
 use futures_util::{FutureExt, future::BoxFuture};
 use std::{
     any::Any,
@@ -31,11 +31,11 @@ pub trait Bench {
     ///
     /// # Errors
     /// When it was cancelled or could not be made.
-    fn run(&mut self, params: &Params, progress: Progress) -> Result<fresco_diffusion::Output, EngineError>;
+    fn run(&mut self, task: &Task, progress: Progress) -> Result<fresco_diffusion::Output, EngineError>;
 }
 
 struct Command {
-    params: Params,
+    task: Task,
     progress: Progress,
     reply: oneshot::Sender<Result<Made, EngineError>>,
 }
@@ -63,10 +63,10 @@ impl Pinned {
 }
 
 impl Engine for Pinned {
-    fn generate(&self, params: Params, progress: Progress) -> BoxFuture<'static, Result<Made, EngineError>> {
+    fn generate(&self, task: Task, progress: Progress) -> BoxFuture<'static, Result<Made, EngineError>> {
         let (reply, answer) = oneshot::channel();
         let (progress, abandon) = progress.child();
-        let sent = self.commands.send(Command { params, progress, reply });
+        let sent = self.commands.send(Command { task, progress, reply });
         // Made here and not in the future, which may be dropped before it is ever polled.
         let abandon = abandon.drop_guard();
         async move {
@@ -94,16 +94,16 @@ impl<B: Bench, F: Fn() -> B> Attendant<B, F> {
         if let Err(error) = self.open() {
             tracing::warn!("no device yet: {error}");
         }
-        for Command { params, progress, reply } in inbox {
+        for Command { task, progress, reply } in inbox {
             // Whoever asked may be gone by now.
-            let made = if progress.cancelled() { Err(EngineError::Cancelled) } else { self.make(&params, progress) };
+            let made = if progress.cancelled() { Err(EngineError::Cancelled) } else { self.make(&task, progress) };
             _ = reply.send(made);
         }
     }
 
-    fn make(&mut self, params: &Params, progress: Progress) -> Result<Made, EngineError> {
+    fn make(&mut self, task: &Task, progress: Progress) -> Result<Made, EngineError> {
         let device = self.open()?;
-        let output = self.guarded(|bench| bench.run(params, progress))?;
+        let output = self.guarded(|bench| bench.run(task, progress))?;
         // A device that was lost says so by an error too; the next job opens it anew.
         if matches!(&output, Err(EngineError::Failed(error)) if error.code == ErrorCode::Device) {
             self.throw_away();

@@ -3,16 +3,19 @@
 use super::error::Failure;
 use axum::{
     body::{Body, BodyDataStream},
-    extract::{FromRequest, Request},
+    extract::{FromRequest, Request as HttpRequest},
     http::{HeaderMap, StatusCode, header},
 };
-use fresco_api::{ApiError, ErrorCode};
+use fresco_api::{ApiError, ErrorCode, Mode, Request};
 use futures_util::StreamExt;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Deserializer};
+use serde_json::{Map, Value};
 use std::time::Duration;
 
-/// The largest body that is read.
+/// The largest body of words and numbers that is read.
 const MAX_BYTES: usize = 1 << 20;
+/// The largest body with pictures.
+const MAX_PICTURE_BYTES: usize = 32 << 20;
 /// A larger body is read on and thrown away up to here, so that the client sees the answer and not a
 /// broken connection.
 const MAX_DRAINED: usize = 1 << 30;
@@ -25,11 +28,25 @@ pub(super) struct JsonBody<T>(pub T);
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
     type Rejection = Failure;
 
-    async fn from_request(request: Request, _: &S) -> Result<Self, Failure> {
+    async fn from_request(request: HttpRequest, _: &S) -> Result<Self, Failure> {
         let (parts, body) = request.into_parts();
         check_type(&parts.headers)?;
-        let bytes = read(&parts.headers, body).await?;
+        let bytes = read(&parts.headers, body, MAX_BYTES).await?;
         Ok(Self(parse(&bytes)?))
+    }
+}
+
+/// The JSON body of a request with pictures.
+pub(super) struct ModeBody<M>(pub Request<M>);
+
+impl<M: Mode, S: Send + Sync> FromRequest<S> for ModeBody<M> {
+    type Rejection = Failure;
+
+    async fn from_request(request: HttpRequest, _: &S) -> Result<Self, Failure> {
+        let (parts, body) = request.into_parts();
+        check_type(&parts.headers)?;
+        let bytes = read(&parts.headers, body, MAX_PICTURE_BYTES).await?;
+        Ok(Self(parse_mode(&bytes)?))
     }
 }
 
@@ -43,13 +60,13 @@ fn check_type(headers: &HeaderMap) -> Result<(), Failure> {
     Err(Failure::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, ErrorCode::InvalidJson, message))
 }
 
-async fn read(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, Failure> {
+async fn read(headers: &HeaderMap, body: Body, most: usize) -> Result<Vec<u8>, Failure> {
     let too_large = || {
-        let message = format!("The body is too large: at most {} MiB are read", MAX_BYTES >> 20);
+        let message = format!("The body is too large: at most {} MiB are read", most >> 20);
         Failure::from(ApiError::new(ErrorCode::TooLarge, message))
     };
     let declared = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-    let announced = declared.is_some_and(|length| length > MAX_BYTES);
+    let announced = declared.is_some_and(|length| length > most);
     // This client waits for a word before it sends.
     if announced && headers.contains_key(header::EXPECT) {
         return Err(too_large());
@@ -57,7 +74,7 @@ async fn read(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, Failure> {
     let mut stream = body.into_data_stream();
     let mut bytes = Vec::new();
     while let Some(chunk) = next(&mut stream).await? {
-        if announced || bytes.len() + chunk.len() > MAX_BYTES {
+        if announced || bytes.len() + chunk.len() > most {
             drain(&mut stream).await;
             return Err(too_large());
         }
@@ -91,12 +108,26 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
         return Err(ApiError::new(ErrorCode::InvalidJson, "The body is not a JSON object"));
     }
     let mut json = serde_json::Deserializer::from_slice(bytes);
-    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
-        let field = error.path().to_string();
-        refusal(&field, error.inner())
-    })?;
+    let value = named(&mut json)?;
     json.end().map_err(|error| refusal(".", &error))?;
     Ok(value)
+}
+
+/// A request on one level whose fields belong to two types. Serde can flatten one into the other, but
+/// then neither knows which field is wrong.
+fn parse_mode<M: Mode>(bytes: &[u8]) -> Result<Request<M>, ApiError> {
+    let fields: Map<String, Value> = parse(bytes)?;
+    let (mode, image): (Map<_, _>, Map<_, _>) =
+        fields.into_iter().partition(|(name, _)| M::FIELDS.contains(&name.as_str()));
+    Ok(Request { image: named(Value::Object(image))?, mode: named(Value::Object(mode))? })
+}
+
+/// A value, or the field that keeps it from being one.
+fn named<'de, T: DeserializeOwned>(json: impl Deserializer<'de, Error = serde_json::Error>) -> Result<T, ApiError> {
+    serde_path_to_error::deserialize(json).map_err(|error| {
+        let field = error.path().to_string();
+        refusal(&field, error.inner())
+    })
 }
 
 /// What is wrong with a body; `field` is `.` when it is the whole.

@@ -8,7 +8,7 @@ use axum::{
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
-use fresco_api::{ApiError, ErrorCode, ImageRequest, Job, JobId, JobStatus, ModelId, ModelInfo, routes};
+use fresco_api::{ApiError, ErrorCode, ImageRequest, Job, JobId, JobKind, JobStatus, ModelId, ModelInfo, routes};
 use serde::de::{IntoDeserializer, value::Error as ValueError};
 use std::collections::HashMap;
 
@@ -23,7 +23,11 @@ pub(super) async fn text2img(
 ) -> Result<Response, Failure> {
     let model = model(&app, request.model.clone()).await?;
     let params = request.resolve(&model, random_seed())?;
-    let job = app.queue.submit(request, params).await?;
+    accepted(&app.queue.submit(JobKind::Text2img, request.into(), params.into()).await?)
+}
+
+/// 202, the job, and where it is.
+pub(super) fn accepted(job: &Job) -> Result<Response, Failure> {
     let place = [(header::LOCATION, routes::job(&job.id))];
     Ok((StatusCode::ACCEPTED, place, Json(job)).into_response())
 }
@@ -50,7 +54,7 @@ pub(super) async fn cancel(State(app): State<App>, Path(id): Path<String>) -> Re
 }
 
 /// The catalogue may have to read folders.
-async fn model(app: &App, id: Option<ModelId>) -> Result<ModelInfo, Failure> {
+pub(super) async fn model(app: &App, id: Option<ModelId>) -> Result<ModelInfo, Failure> {
     let catalogue = app.catalogue.clone();
     let found = tokio::task::spawn_blocking(move || catalogue.find(id.as_ref())).await;
     let broken = |_| ApiError::new(ErrorCode::BadModel, "The model cannot be read").at("model");

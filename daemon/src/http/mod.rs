@@ -6,6 +6,7 @@ mod error;
 mod events;
 mod jobs;
 mod models;
+mod modes;
 mod security;
 mod status;
 mod weights;
@@ -17,13 +18,16 @@ use axum::{
     Router, middleware,
     routing::{get, post},
 };
-use fresco_api::routes;
+use fresco_api::{Img2img, Inpaint, StyleTransfer, routes};
 use tower_http::{catch_panic::CatchPanicLayer, trace::TraceLayer};
 
 /// The whole interface. `hosts` are the names by which it may be addressed.
 pub(crate) fn router(app: App, hosts: Hosts) -> Router {
     Router::new()
         .route(routes::TEXT2IMG, post(jobs::text2img))
+        .route(routes::IMG2IMG, post(modes::submit::<Img2img>))
+        .route(routes::INPAINT, post(modes::submit::<Inpaint>))
+        .route(routes::STYLE_TRANSFER, post(modes::submit::<StyleTransfer>))
         .route(routes::JOBS, get(jobs::list))
         .route(routes::JOB, get(jobs::one))
         .route(routes::JOB_EVENTS, get(events::listen))

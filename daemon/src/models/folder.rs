@@ -73,7 +73,11 @@ pub(super) fn open(path: &Path, id: ModelId) -> Result<Model, ApiError> {
     let facts = futures_executor::block_on(Pipeline::inspect(&files))?;
     let written = written_info(&folder)?;
     let info = match written {
-        Some(info) => ModelInfo { id, bytes: facts.bytes, latent_factor: facts.latent_factor, ..info },
+        Some(info) => {
+            let (bytes, latent_factor) = (facts.bytes, facts.latent_factor);
+            let (default_sampler, samplers) = (facts.sampler, facts.samplers);
+            ModelInfo { id, bytes, latent_factor, default_sampler, samplers, ..info }
+        }
         None => derived_info(id, &facts),
     };
     info.check().map_err(|reason| LoadError::Bad { file: INFO.to_owned(), reason })?;
@@ -110,6 +114,8 @@ fn derived_info(id: ModelId, facts: &Facts) -> ModelInfo {
         default_side: whole(facts.native_side),
         default_steps,
         default_guidance,
+        default_sampler: facts.sampler,
+        samplers: facts.samplers.clone(),
         bytes: facts.bytes,
     }
 }
@@ -117,6 +123,7 @@ fn derived_info(id: ModelId, facts: &Facts) -> ModelInfo {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use fresco_api::Sampler;
 
     #[test]
     fn no_name_leads_out_of_the_folder() {
@@ -129,10 +136,12 @@ mod tests {
 
     #[test]
     fn the_name_tells_a_distilled_model() {
-        let facts = Facts { latent_factor: 8, native_side: 512, bytes: 1 };
+        let (sampler, samplers) = (Sampler::Plms, Sampler::ALL.to_vec());
+        let facts = Facts { latent_factor: 8, native_side: 512, bytes: 1, sampler, samplers, ..Facts::default() };
         let turbo = derived_info("SD-Turbo".into(), &facts);
         assert_eq!((turbo.default_steps, turbo.default_guidance), (4, 0.0));
         let plain = derived_info("sd15".into(), &facts);
+        assert_eq!(plain.default_sampler, Sampler::Plms);
         assert_eq!((plain.default_steps, plain.default_side, plain.max_side), (20, 512, 1024));
     }
 }

@@ -6,10 +6,11 @@ use super::store::{
 };
 use crate::{clock::rfc3339, config::QueueLimits};
 use fresco_api::{ApiError, ErrorCode, Job, JobId, JobStatus, Params, QueueStatus};
+use fresco_diffusion::Prepared;
 use futures_util::{FutureExt, future::ready};
 use std::{
     collections::{BTreeMap, VecDeque},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime},
 };
 
@@ -38,6 +39,8 @@ struct Books {
 struct Record {
     job: Job,
     params: Params,
+    /// Until the job is final.
+    pictures: Option<Arc<Prepared>>,
     held: Option<Held>,
     attempts: u32,
     cancel_asked: bool,
@@ -70,6 +73,10 @@ impl JobStore for MemoryStore {
         let limit = self.limits.waiting;
         if books.waiting.len() >= limit {
             return answer(Submitted::Full { limit });
+        }
+        let (more, limit) = (job.pictures.as_ref().map_or(0, |pictures| pictures.bytes()), self.limits.picture_bytes);
+        if more > 0 && books.picture_bytes() + more > limit {
+            return answer(Submitted::NoRoom { limit });
         }
         let ahead = books.waiting.len() + books.processing();
         books.waiting.push_back(job.id.clone());
@@ -169,13 +176,18 @@ impl Record {
             result: None,
             error: None,
         };
-        Self { job, params: new.params, held: None, attempts: 0, cancel_asked: false }
+        Self { job, params: new.params, pictures: new.pictures, held: None, attempts: 0, cancel_asked: false }
     }
 }
 
 impl Books {
     fn processing(&self) -> usize {
         self.records.len() - self.waiting.len() - self.finished.len()
+    }
+
+    /// Bytes of the pictures of jobs that are not final.
+    fn picture_bytes(&self) -> usize {
+        self.records.values().filter_map(|record| record.pictures.as_ref()).map(|pictures| pictures.bytes()).sum()
     }
 
     fn held_by(&mut self, lease: &Lease) -> Option<&mut Record> {
@@ -192,13 +204,15 @@ impl Books {
         record.held = Some(Held { token: self.tokens, until: now + ttl });
         record.job.status = JobStatus::Processing;
         record.job.started_at = Some(rfc3339(now));
-        Some(Lease { job: id, params: record.params.clone(), token: self.tokens, attempt: record.attempts })
+        let (params, pictures) = (record.params.clone(), record.pictures.clone());
+        Some(Lease { job: id, params, pictures, token: self.tokens, attempt: record.attempts })
     }
 
     /// Makes a job final, whatever it was before.
     fn end(&mut self, id: &JobId, outcome: Outcome, now: SystemTime) {
         let Some(record) = self.records.get_mut(id) else { return };
         record.held = None;
+        record.pictures = None;
         record.job.completed_at = Some(rfc3339(now));
         let mut bytes = 0;
         match outcome {

@@ -11,8 +11,9 @@ pub mod worker;
 pub use memory::MemoryStore;
 pub(crate) use stream::Story;
 
+use crate::engine::Task;
 use events::EventLogs;
-use fresco_api::{ApiError, ErrorCode, ImageRequest, Job, JobEvent, JobId, JobKind, JobStatus, Params, QueueStatus};
+use fresco_api::{AnyRequest, ApiError, ErrorCode, Job, JobEvent, JobId, JobKind, JobStatus, QueueStatus};
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -51,6 +52,12 @@ pub enum QueueError {
         /// Jobs that may wait.
         limit: usize,
     },
+    /// Too many pictures wait.
+    #[error("The queue holds pictures of {limit} bytes and has no room for more. Try again later")]
+    NoRoom {
+        /// Bytes that may be held.
+        limit: usize,
+    },
     /// There is no such job, or it is forgotten.
     #[error("There is no such job")]
     Unknown,
@@ -65,7 +72,7 @@ pub enum QueueError {
 impl From<QueueError> for ApiError {
     fn from(error: QueueError) -> Self {
         let code = match error {
-            QueueError::Full { .. } => ErrorCode::Busy,
+            QueueError::Full { .. } | QueueError::NoRoom { .. } => ErrorCode::Busy,
             QueueError::Unknown => ErrorCode::NotFound,
             QueueError::Over(_) => ErrorCode::Conflict,
             QueueError::Store(_) => ErrorCode::Internal,
@@ -86,12 +93,13 @@ impl Queue {
     ///
     /// # Errors
     /// When the queue is full.
-    pub async fn submit(&self, request: ImageRequest, params: Params) -> Result<Job, QueueError> {
+    pub async fn submit(&self, kind: JobKind, request: AnyRequest, task: Task) -> Result<Job, QueueError> {
         let id = JobId(Uuid::now_v7().to_string());
-        let new = NewJob { id: id.clone(), kind: JobKind::Text2img, request, params };
+        let new = NewJob { id: id.clone(), kind, request, params: task.params, pictures: task.pictures };
         let turn = self.0.turn.lock().await;
         match self.0.store.submit(new, SystemTime::now()).await? {
             Submitted::Full { limit } => return Err(QueueError::Full { limit }),
+            Submitted::NoRoom { limit } => return Err(QueueError::NoRoom { limit }),
             Submitted::Accepted { ahead } => self.0.events.push(&id, JobEvent::Queued { ahead }),
         }
         drop(turn);

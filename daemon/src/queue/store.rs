@@ -1,8 +1,12 @@
 //! Where the truth about jobs lives. Every policy of the queue is behind this trait, whatever stores it.
 
-use fresco_api::{ApiError, ImageRequest, Job, JobId, JobKind, JobResult, JobStatus, Params, QueueStatus};
+use fresco_api::{AnyRequest, ApiError, Job, JobId, JobKind, JobResult, JobStatus, Params, QueueStatus};
+use fresco_diffusion::Prepared;
 use futures_util::future::BoxFuture;
-use std::time::{Duration, SystemTime};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 /// What a store answers, some time.
 pub type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
@@ -20,9 +24,11 @@ pub struct NewJob {
     /// What it does.
     pub kind: JobKind,
     /// What was asked.
-    pub request: ImageRequest,
+    pub request: AnyRequest,
     /// What an engine is to do.
     pub params: Params,
+    /// The pictures that it does it with.
+    pub pictures: Option<Arc<Prepared>>,
 }
 
 /// Whether a job is in the queue.
@@ -38,6 +44,11 @@ pub enum Submitted {
         /// Jobs that may wait.
         limit: usize,
     },
+    /// It is not: the pictures of the jobs that wait and run leave no room for its own.
+    NoRoom {
+        /// Bytes of pictures that may be held.
+        limit: usize,
+    },
 }
 
 /// The right to work on a job, for a while. Each claim of a job has a new token, and what a holder of
@@ -48,6 +59,8 @@ pub struct Lease {
     pub job: JobId,
     /// What to do.
     pub params: Params,
+    /// The pictures to do it with.
+    pub pictures: Option<Arc<Prepared>>,
     /// The fencing token.
     pub token: u64,
     /// How often the job has been claimed, this time included.

@@ -5,7 +5,7 @@ use super::{
     store::{Finish, Lease, Outcome, Standing, StoreError},
 };
 use crate::{
-    engine::{Engine, EngineError, Made, Progress},
+    engine::{Engine, EngineError, Made, Progress, Task},
     picture,
 };
 use fresco_api::{ApiError, ErrorCode, JobEvent, JobResult, Params};
@@ -91,7 +91,8 @@ async fn follow(
     cancel: &CancellationToken,
 ) -> Result<Made, EngineError> {
     let (progress, mut stages) = Progress::new(cancel.clone());
-    let work = AssertUnwindSafe(engine.generate(lease.params.clone(), progress)).catch_unwind();
+    let task = Task { params: lease.params.clone(), pictures: lease.pictures.clone() };
+    let work = AssertUnwindSafe(engine.generate(task, progress)).catch_unwind();
     tokio::pin!(work);
     let mut beat = tokio::time::interval(BEAT);
     let mut report = Report { queue, lease, cancel, percent: 0 };

@@ -9,7 +9,7 @@ fn refused(arguments: &[&str]) -> String {
 #[test]
 fn each_bad_value_names_its_field() {
     let long = "x".repeat(100_000);
-    let cases: [(&str, &[&str]); 12] = [
+    let cases: [(&str, &[&str]); 17] = [
         ("prompt", &["--prompt", ""]),
         ("prompt", &["--prompt", &long]),
         ("negativePrompt", &["--prompt", "x", "--negative", &long]),
@@ -20,6 +20,11 @@ fn each_bad_value_names_its_field() {
         ("guidanceScale", &["--prompt", "x", "--guidance", "-1"]),
         ("guidanceScale", &["--prompt", "x", "--guidance", "NaN"]),
         ("sampler", &["--prompt", "x", "--sampler", "magic"]),
+        ("scheduler", &["--prompt", "x", "--scheduler", "magic"]),
+        ("scheduler", &["--prompt", "x", "--sampler", "ddim", "--scheduler", "karras"]),
+        ("eta", &["--prompt", "x", "--sampler", "ddim", "--eta", "2"]),
+        ("eta", &["--prompt", "x", "--eta", "0.5"]),
+        ("rng", &["--prompt", "x", "--rng", "dice"]),
         ("model", &["--prompt", "x", "--model", "sd9"]),
         ("model", &["--prompt", "x", "--model", "/nonexistent/folder"]),
     ];

@@ -1,6 +1,6 @@
 //! A job is one request in the queue, with what became of it.
 
-use crate::{ApiError, ImageRequest, Params};
+use crate::{AnyRequest, ApiError, Params};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -21,6 +21,13 @@ impl fmt::Display for JobId {
 pub enum JobKind {
     /// A picture from a prompt.
     Text2img,
+    /// A picture from a picture.
+    Img2img,
+    /// A part of a picture anew.
+    Inpaint,
+    /// A picture in another's style.
+    #[serde(rename = "style-transfer")]
+    StyleTransfer,
 }
 
 /// Where a job is in its life; the last three are final.
@@ -57,8 +64,8 @@ pub struct Job {
     pub kind: JobKind,
     /// Where it is.
     pub status: JobStatus,
-    /// What was asked, as it was asked.
-    pub request: ImageRequest,
+    /// What was asked, as it was asked, with the hashes of pictures in their place.
+    pub request: AnyRequest,
     /// When it was accepted.
     pub created_at: String,
     /// When an engine took it.

@@ -8,13 +8,22 @@ mod event;
 mod job;
 pub mod limits;
 mod model;
+mod post;
 mod request;
+mod rng;
 pub mod routes;
 mod sampler;
+mod sigmas;
 
 pub use error::{ApiError, ErrorCode};
 pub use event::JobEvent;
 pub use job::{Health, Job, JobId, JobKind, JobResult, JobStatus, QueueStatus};
 pub use model::{ModelId, ModelInfo};
-pub use request::{ImageRequest, Params};
-pub use sampler::Sampler;
+pub use post::Post;
+pub use request::{
+    AnyRequest, Edit, ImageRequest, Img2img, Inpaint, Mode, Outpaint, Params, Request, ResizeMode, StyleTransfer,
+    walked_steps,
+};
+pub use rng::Rng;
+pub use sampler::{Sampler, SamplerName};
+pub use sigmas::SigmaSchedule;

@@ -10,3 +10,16 @@ pub const MAX_STEPS: u32 = 150;
 pub const MAX_GUIDANCE: f32 = 50.0;
 /// The largest width and height of any model, in pixels.
 pub const MAX_SIDE: u32 = 4_096;
+/// The largest width and height of a picture that was enlarged, in pixels.
+pub const MAX_RESULT_SIDE: u32 = 8_192;
+/// The largest factor of brightness, contrast and sharpness; 1 changes nothing.
+pub const MAX_ENHANCE: f32 = 8.0;
+/// The largest standard deviation of a blur, in pixels.
+pub const MAX_BLUR: f32 = 128.0;
+/// The most pixels of a picture that comes in, and of a canvas that grows: asked of its header before
+/// it is decoded.
+pub const MAX_PIXELS: u64 = 4_096 * 4_096;
+/// The softest edge of a mask, in pixels.
+pub const MAX_MASK_BLUR: f32 = 64.0;
+/// Most steps that the LCM sampler takes: its models were distilled from as many.
+pub const MAX_LCM_STEPS: u32 = 50;

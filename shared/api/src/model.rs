@@ -1,11 +1,11 @@
 //! Models as the catalogue lists them.
 
-use crate::limits;
+use crate::{Sampler, limits};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// The name of a catalogue entry, such as `fresco-tiny`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ModelId(pub String);
 
@@ -45,8 +45,18 @@ pub struct ModelInfo {
     pub default_steps: u32,
     /// Guidance scale used when the request has none.
     pub default_guidance: f32,
+    /// Sampler used when the request has none: the one that the model's folder was published with.
+    #[serde(default)]
+    pub default_sampler: Sampler,
+    /// The samplers that can run it.
+    #[serde(default = "every_sampler")]
+    pub samplers: Vec<Sampler>,
     /// All of its files, in bytes.
     pub bytes: u64,
+}
+
+fn every_sampler() -> Vec<Sampler> {
+    Sampler::ALL.to_vec()
 }
 
 impl ModelInfo {

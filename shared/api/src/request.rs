@@ -1,6 +1,12 @@
 //! A request for a picture, and the complete parameters it becomes once a model's defaults are filled in.
 
-use crate::{ApiError, ModelId, ModelInfo, Sampler, limits};
+mod edit;
+mod modes;
+
+pub use edit::{Edit, Outpaint, ResizeMode, walked_steps};
+pub use modes::{AnyRequest, Img2img, Inpaint, Mode, Request, StyleTransfer};
+
+use crate::{ApiError, ModelId, ModelInfo, Post, Rng, Sampler, SamplerName, SigmaSchedule, limits};
 use serde::{Deserialize, Serialize};
 
 /// What a client asks for. Everything but the prompt may be left out.
@@ -25,19 +31,34 @@ pub struct ImageRequest {
     /// Classifier-free guidance scale; 1 and below turns guidance off.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub guidance_scale: Option<f32>,
-    /// The sampler; the model's own when left out.
+    /// The sampler; the model's own when left out. Its name may carry the scheduler: `DPM++ 2M Karras`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub sampler: Option<Sampler>,
+    pub sampler: Option<SamplerName>,
+    /// How noise levels lie; as the sampler's name or the model says when left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scheduler: Option<SigmaSchedule>,
+    /// How much fresh noise DDIM adds, 0 to 1: 0, when left out, adds none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub eta: Option<f32>,
+    /// Which random numbers the seed stands for; `cpu` when left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rng: Option<Rng>,
     /// The seed of the initial noise; drawn at random when left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
     /// The catalogue entry; the default model when left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<ModelId>,
+    /// What is done to the finished picture.
+    #[serde(default, skip_serializing_if = "Post::is_nothing")]
+    pub post: Post,
+    /// Whether small pictures of the run so far are wanted as events; making them takes a little time.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub preview: bool,
 }
 
 /// A request with nothing left open: the same parameters give the same picture.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Params {
     /// What the picture shows.
@@ -54,10 +75,25 @@ pub struct Params {
     pub guidance_scale: f32,
     /// The sampler.
     pub sampler: Sampler,
+    /// How noise levels lie.
+    #[serde(default, skip_serializing_if = "SigmaSchedule::is_default")]
+    pub scheduler: SigmaSchedule,
+    /// How much fresh noise DDIM adds, 0 to 1.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub eta: f32,
+    /// Which random numbers the seed stands for.
+    #[serde(default, skip_serializing_if = "Rng::is_default")]
+    pub rng: Rng,
     /// The seed of the initial noise.
     pub seed: u64,
     /// The catalogue entry.
     pub model: ModelId,
+    /// What is done to the finished picture.
+    #[serde(default, skip_serializing_if = "Post::is_nothing")]
+    pub post: Post,
+    /// What is done with pictures, when there are any.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub edit: Option<Edit>,
 }
 
 impl ImageRequest {
@@ -68,25 +104,39 @@ impl ImageRequest {
     /// # Errors
     /// The first field that cannot be used, by its wire name.
     pub fn resolve(&self, model: &ModelInfo, random_seed: u64) -> Result<Params, ApiError> {
-        let params = Params {
+        let params = self.filled(model, random_seed);
+        params.check(model)?;
+        Ok(params)
+    }
+
+    /// The model's defaults filled in, nothing checked.
+    fn filled(&self, model: &ModelInfo, random_seed: u64) -> Params {
+        let sampler = self.sampler.unwrap_or(model.default_sampler.into());
+        Params {
             prompt: self.prompt.clone(),
             negative_prompt: self.negative_prompt.clone(),
             width: self.width.unwrap_or(model.default_side),
             height: self.height.unwrap_or(model.default_side),
             steps: self.steps.unwrap_or(model.default_steps),
             guidance_scale: self.guidance_scale.unwrap_or(model.default_guidance),
-            sampler: self.sampler.unwrap_or_default(),
+            sampler: sampler.sampler,
+            // What is said on its own counts more than what a name carries.
+            scheduler: self.scheduler.or(sampler.scheduler).unwrap_or_default(),
+            eta: self.eta.unwrap_or(0.0),
+            rng: self.rng.unwrap_or_default(),
             seed: self.seed.unwrap_or(random_seed),
             model: model.id.clone(),
-        };
-        params.check(model)?;
-        Ok(params)
+            post: self.post,
+            edit: None,
+        }
     }
 }
 
 impl Params {
     fn check(&self, model: &ModelInfo) -> Result<(), ApiError> {
-        if self.prompt.trim().is_empty() {
+        // A style needs no words.
+        let wordless = matches!(self.edit, Some(Edit::StyleTransfer { .. }));
+        if self.prompt.trim().is_empty() && !wordless {
             return Err(ApiError::field("prompt", "Prompt is required"));
         }
         check_length("prompt", &self.prompt)?;
@@ -102,8 +152,40 @@ impl Params {
             let message = format!("Guidance scale must be 0 to {}, not {}", limits::MAX_GUIDANCE, self.guidance_scale);
             return Err(ApiError::field("guidanceScale", message));
         }
+        self.post.check((self.width, self.height))?;
+        self.edit.as_ref().map_or(Ok(()), |edit| edit.check(self.steps))?;
+        self.check_sampler(model)
+    }
+
+    fn check_sampler(&self, model: &ModelInfo) -> Result<(), ApiError> {
+        let (sampler, scheduler) = (self.sampler, self.scheduler);
+        if !model.samplers.contains(&sampler) {
+            let known = model.samplers.iter().map(|sampler| sampler.name()).collect::<Vec<_>>().join(", ");
+            let message = format!("{} cannot be sampled with {sampler}, only with {known}", model.id);
+            return Err(ApiError::field("sampler", message));
+        }
+        if !sampler.takes(scheduler) {
+            let all = SigmaSchedule::ALL.iter().filter(|scheduler| sampler.takes(**scheduler));
+            let known = all.map(|scheduler| scheduler.name()).collect::<Vec<_>>().join(", ");
+            let message = format!("{sampler} has no {scheduler} noise levels, only {known}");
+            return Err(ApiError::field("scheduler", message));
+        }
+        if sampler == Sampler::Lcm && self.steps > limits::MAX_LCM_STEPS {
+            let message = format!("lcm takes at most {} steps, not {}", limits::MAX_LCM_STEPS, self.steps);
+            return Err(ApiError::field("steps", message));
+        }
+        if !(0.0..=1.0).contains(&self.eta) {
+            return Err(ApiError::field("eta", format!("Eta must be 0 to 1, not {}", self.eta)));
+        }
+        if self.eta != 0.0 && sampler != Sampler::Ddim {
+            return Err(ApiError::field("eta", format!("{sampler} takes no eta, only ddim does")));
+        }
         Ok(())
     }
+}
+
+fn is_zero(x: &f32) -> bool {
+    *x == 0.0
 }
 
 fn check_length(field: &str, text: &str) -> Result<(), ApiError> {

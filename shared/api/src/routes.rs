@@ -4,6 +4,12 @@ use crate::JobId;
 
 /// `POST`: a picture from a prompt; answers 202 and the job.
 pub const TEXT2IMG: &str = "/generate/text2img";
+/// `POST`: a picture from a picture; answers 202 and the job.
+pub const IMG2IMG: &str = "/generate/img2img";
+/// `POST`: a part of a picture made anew; answers 202 and the job.
+pub const INPAINT: &str = "/generate/inpaint";
+/// `POST`: a picture in another's style; answers 202 and the job.
+pub const STYLE_TRANSFER: &str = "/generate/style-transfer";
 /// `GET`: the newest jobs.
 pub const JOBS: &str = "/jobs";
 /// `GET`: one job.

@@ -3,6 +3,9 @@
 //! A value that would change the result but is not built is an error, never ignored.
 
 mod clip;
+mod mmdit;
+mod t5;
+mod taesd;
 mod unet;
 mod vae;
 
@@ -10,7 +13,10 @@ use crate::{LoadError, Source};
 use serde::de::DeserializeOwned;
 
 pub use clip::{Activation, ClipConfig};
-pub use unet::{BlockKind, PerBlock, UNetConfig};
+pub use mmdit::{MmditConfig, QkNorm};
+pub use t5::T5Config;
+pub use taesd::TaesdConfig;
+pub use unet::{Addition, BlockKind, PerBlock, SIZES, UNetConfig};
 pub use vae::VaeConfig;
 
 /// The longest JSON file that is read; tokenizers of large models have a few megabytes.

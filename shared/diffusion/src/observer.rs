@@ -1,5 +1,6 @@
 //! How a run tells where it is, and how it is stopped.
 
+use crate::Picture;
 use std::{future::Future, ops::ControlFlow};
 
 /// A point that loading or a run has reached.
@@ -32,6 +33,18 @@ pub enum Stage {
 pub trait Observer {
     /// `stage` is reached. `Break` cancels.
     fn reached(&mut self, stage: Stage) -> impl Future<Output = ControlFlow<()>>;
+
+    /// Whether a small picture of the run so far is wanted; asked at each step but the last. How often is
+    /// the observer's to say: it has a clock. Nothing is computed for one that wants none.
+    fn wants_preview(&mut self) -> bool {
+        false
+    }
+
+    /// The small picture that was wanted, after its step was told: a pixel for each latent position, or
+    /// with a fast decoder at most 256 pixels a side.
+    fn preview(&mut self, _: Picture) -> impl Future<Output = ()> {
+        async {}
+    }
 }
 
 /// Hears nothing and stops nothing.

@@ -1,28 +1,23 @@
-//! A loaded model: tokenizer, text encoder, denoiser and autoencoder as one value.
+//! A loaded model: text encoders, denoiser and autoencoder of whatever family as one value.
+
+mod loras;
 
 use crate::{
-    Device, LoadError, Observer, Source,
-    config::{ClipConfig, UNetConfig, VaeConfig, read_json},
+    Device, LoadError, Observer, RunError, Source,
+    family::{Asked, Component, Denoiser, FamilyName, Loading, NO_LORAS, Parts, Shelves, Texts},
+    finish::Finish,
     model::{
-        clip::Clip,
-        unet::UNet,
+        Conditioning,
         vae::{Decoder, Encoder},
     },
     schedule::ScheduleConfig,
-    tokenizer::Tokenizer,
-    weights::{Progress, Weights, files},
 };
+use fresco_api::{ApiError, ErrorCode, Params, Sampler};
 use fresco_kernels::Kernels;
-use serde_json::Value;
+use std::collections::BTreeSet;
 
-const INDEX: &str = "model_index.json";
-const TEXT: &str = "text_encoder/config.json";
-const UNET: &str = "unet/config.json";
-const VAE: &str = "vae/config.json";
-const SCHEDULER: &str = "scheduler/scheduler_config.json";
-
-/// What a model's configuration files say about the requests it takes.
-#[derive(Clone, Debug, PartialEq)]
+/// What a model's files say about the requests it takes and the room it needs.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Facts {
     /// Pixels a latent position stands for.
     pub latent_factor: u32,
@@ -30,46 +25,61 @@ pub struct Facts {
     pub native_side: u32,
     /// All weight files, in bytes.
     pub bytes: u64,
+    /// The model's family.
+    pub family: FamilyName,
+    /// What width and height must be a multiple of, in pixels; never less than `latent_factor`.
+    pub side_multiple: u32,
+    /// The longest side that the model takes, in pixels, where there is a limit.
+    pub longest_side: Option<u32>,
+    /// Channels that the denoiser takes behind the latents': above 0 in a model made for inpainting, which takes
+    /// a mask and the masked picture's latents.
+    pub extra_channels: usize,
+    /// The sampler that the folder was published with.
+    pub sampler: Sampler,
+    /// The samplers that can run it.
+    pub samplers: Vec<Sampler>,
+    /// Every part with weights, in the order in which they run.
+    pub components: Vec<Component>,
+}
+
+/// How a model is loaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LoadOptions {
+    /// Loads the text encoders with the rest. Without, [`Pipeline::load_text_encoders`] brings them when a prompt
+    /// is to be read.
+    pub text_encoders: bool,
+}
+
+impl Default for LoadOptions {
+    fn default() -> Self {
+        Self { text_encoders: true }
+    }
 }
 
 /// A loaded model on a device.
 pub struct Pipeline {
     facts: Facts,
-    tokenizer: Tokenizer,
-    text: Clip,
-    unet: UNet,
+    parts: Parts,
+    texts: Option<Texts>,
+    denoiser: Denoiser,
     decoder: Decoder,
     encoder: Encoder,
-    vae: VaeConfig,
-    schedule: ScheduleConfig,
     device: Device,
     kernels: &'static dyn Kernels,
-}
-
-/// The configuration of every component, checked.
-struct Configs {
-    text: ClipConfig,
-    unet: UNetConfig,
-    vae: VaeConfig,
-    schedule: ScheduleConfig,
-}
-
-/// The weight files of every component.
-struct Files {
-    text: Vec<String>,
-    unet: Vec<String>,
-    vae: Vec<String>,
+    /// The tensors of text encoders and denoiser, for LoRAs to come and go.
+    kept: Shelves,
+    /// The tensors that LoRAs changed, with their parts' folders.
+    changed: BTreeSet<(&'static str, String)>,
+    pub(crate) finish: Finish,
 }
 
 impl Pipeline {
-    /// Reads only configuration files and sizes: quick, and enough to check a request.
+    /// Reads only configuration files, headers and sizes: quick, and enough to check a request.
     ///
     /// # Errors
     /// A file is missing or damaged, or the model is of a kind that is not built.
     pub async fn inspect(source: &impl Source) -> Result<Facts, LoadError> {
-        let configs = Configs::read(source).await?;
-        let files = Files::find(source).await?;
-        facts(source, &configs, &files).await
+        facts(source, &Parts::read(source).await?).await
     }
 
     /// Loads a diffusers folder tensor by tensor.
@@ -78,39 +88,80 @@ impl Pipeline {
     /// As [`Pipeline::inspect`]; a tensor is missing, truncated or of the wrong shape; or the observer
     /// cancelled it.
     pub async fn load(source: &impl Source, device: &Device, observer: &mut impl Observer) -> Result<Self, LoadError> {
-        let configs = Configs::read(source).await?;
-        let files = Files::find(source).await?;
-        let facts = facts(source, &configs, &files).await?;
-        let tokenizer = Tokenizer::load(source, "tokenizer").await?;
-        tokenizer.check_fits(configs.text.vocab_size)?;
-        let progress = &mut Progress { loaded: 0, total: facts.bytes };
-        let Configs { text, unet, vae, schedule } = configs;
-        let mut weights = Weights::open(source, &files.text, device, observer, progress).await?;
-        let text = Clip::load(weights.root(), text, device).await?;
-        let mut weights = Weights::open(source, &files.unet, device, observer, progress).await?;
-        let unet = UNet::load(weights.root(), unet, device).await?;
-        let mut weights = Weights::open(source, &files.vae, device, observer, progress).await?;
-        let decoder = Decoder::load(weights.root(), &vae).await?;
-        let encoder = Encoder::load(weights.root(), &vae).await?;
-        let (device, kernels) = (device.clone(), fresco_kernels::fast());
-        Ok(Self { facts, tokenizer, text, unet, decoder, encoder, vae, schedule, device, kernels })
+        Self::load_with(source, device, LoadOptions::default(), observer).await
     }
 
-    /// What the configuration says.
+    /// As [`Pipeline::load`], with a choice of what is loaded.
+    ///
+    /// # Errors
+    /// As [`Pipeline::load`].
+    pub async fn load_with(
+        source: &impl Source,
+        device: &Device,
+        options: LoadOptions,
+        observer: &mut impl Observer,
+    ) -> Result<Self, LoadError> {
+        let parts = Parts::read(source).await?;
+        let facts = facts(source, &parts).await?;
+        let mut kept = Shelves::new();
+        let loading = &mut Loading::new((source, &NO_LORAS), device, observer, &facts.components, &mut kept);
+        let texts = match options.text_encoders {
+            true => Some(parts.load_texts(loading).await?),
+            false => None,
+        };
+        let denoiser = parts.load_denoiser(loading).await?;
+        let (decoder, encoder) = parts.load_autoencoder(loading).await?;
+        // No LoRA changes it.
+        kept.remove("vae");
+        let (device, kernels) = (device.clone(), fresco_kernels::fast());
+        let finish = Finish::default();
+        let changed = BTreeSet::new();
+        Ok(Self { facts, parts, texts, denoiser, decoder, encoder, device, kernels, kept, changed, finish })
+    }
+
+    /// What the files say.
     pub fn facts(&self) -> &Facts {
         &self.facts
     }
 
-    pub(crate) fn tokenizer(&self) -> &Tokenizer {
-        &self.tokenizer
+    /// Brings the text encoders back, from the files that the model was loaded from, without any LoRA.
+    ///
+    /// # Errors
+    /// As [`Pipeline::load`].
+    pub async fn load_text_encoders(
+        &mut self,
+        source: &impl Source,
+        observer: &mut impl Observer,
+    ) -> Result<(), LoadError> {
+        self.load_text_encoders_with(source, &NO_LORAS, observer).await
     }
 
-    pub(crate) fn text(&self) -> &Clip {
-        &self.text
+    /// Gives the text encoders' memory back: a prompt that was read with [`Pipeline::condition`] does not need them.
+    pub fn drop_text_encoders(&mut self) {
+        self.texts = None;
+        let denoiser = self.parts.denoiser.class().folder();
+        self.kept.retain(|folder, _| folder == denoiser);
     }
 
-    pub(crate) fn denoiser(&self) -> &UNet {
-        &self.unet
+    /// A request's prompts as the denoiser takes them; before the prompt the negative one when there is guidance.
+    ///
+    /// # Errors
+    /// The text encoders are not loaded.
+    pub fn condition(&self, params: &Params) -> Result<Conditioning, RunError> {
+        let asked = Asked {
+            prompt: &params.prompt,
+            negative: (params.guidance_scale > 1.0).then_some(params.negative_prompt.as_str()),
+            width: params.width,
+            height: params.height,
+        };
+        let told = self.texts.as_ref().and_then(|texts| (self.parts.family.condition)(texts, self.kernels, &asked));
+        told.ok_or_else(|| {
+            RunError::Request(ApiError::new(ErrorCode::BadModel, "The text encoders are not loaded").at("model"))
+        })
+    }
+
+    pub(crate) fn denoiser(&self) -> &Denoiser {
+        &self.denoiser
     }
 
     pub(crate) fn decoder(&self) -> &Decoder {
@@ -130,96 +181,51 @@ impl Pipeline {
     }
 
     pub(crate) fn schedule_config(&self) -> &ScheduleConfig {
-        &self.schedule
+        &self.parts.schedule
     }
 
     pub(crate) fn latent_channels(&self) -> usize {
-        self.vae.latent_channels
+        self.parts.vae.latent_channels
     }
 
     /// Scaling and shift between the denoiser's latents and the autoencoder's.
     pub(crate) fn latent_scaling(&self) -> (f32, f32) {
-        (self.vae.scaling_factor, self.vae.shift_factor.unwrap_or(0.0))
+        (self.parts.vae.scaling_factor, self.parts.vae.shift_factor.unwrap_or(0.0))
     }
 }
 
-impl Configs {
-    async fn read(source: &impl Source) -> Result<Self, LoadError> {
-        check_kind(&read_json(source, INDEX).await?)?;
-        let configs = Self {
-            text: read_json(source, TEXT).await?,
-            unet: read_json(source, UNET).await?,
-            vae: read_json(source, VAE).await?,
-            schedule: read_json(source, SCHEDULER).await?,
-        };
-        configs.text.check(TEXT)?;
-        configs.unet.check(UNET)?;
-        configs.vae.check(VAE)?;
-        configs.schedule.check()?;
-        configs.check_fit()?;
-        Ok(configs)
-    }
-
-    /// Whether the parts fit each other.
-    fn check_fit(&self) -> Result<(), LoadError> {
-        let width = self.text.hidden_size;
-        for level in 0..self.unet.block_out_channels.len() {
-            let asked = self.unet.cross_attention_dim.of(level);
-            if asked != width {
-                return Err(LoadError::bad(
-                    UNET,
-                    format!("cross_attention_dim is {asked}, the text encoder gives {width}"),
-                ));
+impl Facts {
+    /// # Errors
+    /// A side that the model cannot draw, by its wire name.
+    pub(crate) fn check_size(&self, width: u32, height: u32) -> Result<(), ApiError> {
+        for (field, side) in [("width", width), ("height", height)] {
+            if side == 0 || !side.is_multiple_of(self.side_multiple.max(1)) {
+                let message = format!("{field} must be a multiple of {} in this model", self.side_multiple);
+                return Err(ApiError::field(field, message));
             }
-        }
-        let latent = self.vae.latent_channels;
-        if (self.unet.in_channels, self.unet.out_channels) != (latent, latent) {
-            let channels = (self.unet.in_channels, self.unet.out_channels);
-            return Err(LoadError::unsupported(
-                UNET,
-                format!("(in_channels, out_channels) = {channels:?} with {latent} latent channels"),
-            ));
+            if let Some(longest) = self.longest_side.filter(|longest| side > *longest) {
+                return Err(ApiError::field(field, format!("{field} must be at most {longest} in this model")));
+            }
         }
         Ok(())
     }
 }
 
-/// Whether the folder holds a model of the Stable Diffusion UNet family.
-fn check_kind(index: &serde_json::Map<String, Value>) -> Result<(), LoadError> {
-    let class = index.get("_class_name").and_then(Value::as_str).unwrap_or_default();
-    if !class.starts_with("StableDiffusion") {
-        return Err(LoadError::unsupported(INDEX, format!("_class_name {class:?}")));
-    }
-    let built = [("text_encoder", "CLIPTextModel"), ("unet", "UNet2DConditionModel"), ("vae", "AutoencoderKL")];
-    for (part, expected) in built {
-        let class = index.get(part).and_then(|names| names.get(1)).and_then(Value::as_str);
-        if class != Some(expected) {
-            let found = class.unwrap_or("nothing");
-            return Err(LoadError::unsupported(INDEX, format!("{part} {found} instead of {expected}")));
-        }
-    }
-    match index.get("text_encoder_2").and_then(|names| names.get(1)) {
-        None | Some(Value::Null) => Ok(()),
-        Some(_) => Err(LoadError::unsupported(INDEX, "a second text encoder")),
-    }
-}
-
-impl Files {
-    async fn find(source: &impl Source) -> Result<Self, LoadError> {
-        Ok(Self {
-            text: files(source, "text_encoder/model").await?,
-            unet: files(source, "unet/diffusion_pytorch_model").await?,
-            vae: files(source, "vae/diffusion_pytorch_model").await?,
-        })
-    }
-}
-
-async fn facts(source: &impl Source, configs: &Configs, files: &Files) -> Result<Facts, LoadError> {
-    let mut bytes = 0;
-    for file in files.text.iter().chain(&files.unet).chain(&files.vae) {
-        bytes += source.len(file).await?.ok_or_else(|| LoadError::bad(file, "the file is missing"))?;
-    }
-    let latent_factor = configs.vae.factor();
-    let native_side = latent_factor * configs.unet.native_side() as u32;
-    Ok(Facts { latent_factor, native_side, bytes })
+async fn facts(source: &impl Source, parts: &Parts) -> Result<Facts, LoadError> {
+    let components = parts.components(source).await?;
+    let (factor, denoiser) = (parts.vae.factor(), &parts.denoiser);
+    let samplers = Sampler::ALL.iter().copied().filter(|sampler| parts.schedule.supports(*sampler)).collect();
+    let pixels = |latents: usize| factor.saturating_mul(latents as u32);
+    Ok(Facts {
+        latent_factor: factor,
+        native_side: pixels(denoiser.native_side()),
+        bytes: components.iter().map(|component| component.bytes).sum(),
+        family: parts.family.name,
+        side_multiple: pixels(denoiser.multiple()),
+        longest_side: denoiser.most().map(pixels),
+        extra_channels: parts.extra_channels(),
+        sampler: parts.schedule.sampler(),
+        samplers,
+        components,
+    })
 }

@@ -1,14 +1,17 @@
 //! The denoising loop: from a prompt to latents to a picture, once for every model and sampler.
 
 use crate::{
-    Latents, Observer, Output, Picture, Pipeline, RunError, Stage,
+    Latents, Observer, Output, Pipeline, RunError, Stage,
+    model::Conditioning,
     noise::Generator,
-    schedule::{self, Schedule},
-    start::{self, Start},
+    post,
+    schedule::{self, Schedule, Settings},
+    start::{self, Mask, Prepared, Start},
+    style::{Style, StylePath},
     weights::tensor,
 };
 use burn::tensor::Tensor;
-use fresco_api::{ApiError, ErrorCode, Params};
+use fresco_api::{ApiError, Params};
 use std::ops::ControlFlow;
 
 impl Pipeline {
@@ -20,7 +23,22 @@ impl Pipeline {
     /// # Errors
     /// The observer cancelled it, the device failed, or numbers overflowed.
     pub async fn generate(&self, params: &Params, observer: &mut impl Observer) -> Result<Output, RunError> {
-        self.run(params, None, observer).await
+        Ok(self.run(params, None, None, observer).await?.changed(params))
+    }
+
+    /// As [`Pipeline::generate`] or [`Pipeline::transform`], with prompts that [`Pipeline::condition`] read before:
+    /// the text encoders need not be there any more.
+    ///
+    /// # Errors
+    /// As [`Pipeline::transform`].
+    pub async fn paint(
+        &self,
+        params: &Params,
+        start: Option<&Start<'_>>,
+        told: &Conditioning,
+        observer: &mut impl Observer,
+    ) -> Result<Output, RunError> {
+        Ok(self.run(params, start, Some(told), observer).await?.changed(params))
     }
 
     /// One picture that starts from another: image to image, and with a mask inpainting.
@@ -36,42 +54,74 @@ impl Pipeline {
         start: &Start<'_>,
         observer: &mut impl Observer,
     ) -> Result<Output, RunError> {
-        self.run(params, Some(start), observer).await
+        Ok(self.run(params, Some(start), None, observer).await?.changed(params))
+    }
+
+    /// What a request with pictures asks for: as [`Pipeline::transform`], and what was cut out is put back.
+    ///
+    /// # Errors
+    /// As [`Pipeline::transform`].
+    pub async fn edit(
+        &self,
+        params: &Params,
+        prepared: &Prepared,
+        observer: &mut impl Observer,
+    ) -> Result<Output, RunError> {
+        let Output { picture, latents } = self.run(params, Some(&prepared.start()), None, observer).await?;
+        Ok(Output { picture: prepared.finish(picture), latents }.changed(params))
     }
 
     async fn run(
         &self,
         params: &Params,
         start: Option<&Start<'_>>,
+        told: Option<&Conditioning>,
         observer: &mut impl Observer,
     ) -> Result<Output, RunError> {
         let first = match start {
             Some(start) => start.first_step((params.width, params.height), params.steps).map_err(RunError::Request)?,
             None => 0,
         };
+        self.facts().check_size(params.width, params.height).map_err(RunError::Request)?;
         reached(observer, Stage::Encoding).await?;
-        let guidance = Guidance::of(params.guidance_scale);
-        let context = self.context(params, guidance);
-        let mut schedule = schedule::build(params.sampler, self.schedule_config(), params.steps as usize)
-            .map_err(|error| RunError::Request(ApiError::new(ErrorCode::BadModel, error.to_string()).at("sampler")))?;
-        let mut generator = Generator::new(params.seed);
-        // The reference samples the posterior before it draws the noise.
+        let told = match told {
+            Some(told) => told.clone(),
+            None => self.condition(params)?,
+        };
+        let (height, width) = self.latent_size(params);
+        let mut schedule =
+            schedule::build(params.sampler, self.schedule_config(), &Settings::of(params, height, width))
+                .map_err(|error| RunError::Request(error.into()))?;
+        let begins = schedule.begins(first);
+        let mut generator = Generator::of(params.rng, params.seed);
+        // The reference samples the posterior before it draws the noise, and what the mask leaves after it.
         let origin = match start {
-            Some(start) => Some(self.encode(start, &mut generator).await?),
+            Some(start) => self.encode(start, first, &mut generator).await?,
             None => None,
         };
         let noise = self.noise(params, &mut generator);
-        let mut latents = begin(&noise, origin.as_ref(), first, &*schedule);
+        let beside = self.beside(params, start, schedule.evaluations() - begins, &mut generator).await?;
+        let mut latents = begin(&noise, origin.as_ref(), begins, &*schedule);
         let of = params.steps - first as u32;
         reached(observer, Stage::Step { step: 0, of }).await?;
-        for step in first..schedule.steps() {
-            let prediction = self.predict(&latents, &*schedule, step, &context, guidance).await?;
-            schedule.step(step, &prediction, &mut latents.values);
+        for evaluation in begins..schedule.evaluations() {
+            let prediction =
+                self.predict(&latents, &beside, &*schedule, evaluation, &told, params.guidance_scale).await?;
+            let seen = self.seen(observer, &*schedule, evaluation, &latents, &prediction);
+            schedule.advance(evaluation, &prediction, &mut latents.values, &mut generator);
+            if let Some(style) = &beside.style {
+                style.pull(&mut latents.values, &*schedule, evaluation + 1);
+            }
             if let Some(origin) = &origin {
-                origin.put_back(&mut latents.values, &noise, &*schedule, step + 1);
+                origin.put_back(&mut latents.values, &noise, &*schedule, evaluation + 1);
             }
             check(&latents.values, "a denoising step")?;
-            reached(observer, Stage::Step { step: (step - first) as u32 + 1, of }).await?;
+            // A step of two evaluations is told of after each: there too the run can be stopped.
+            let step = schedule.done(evaluation + 1).saturating_sub(first) as u32;
+            reached(observer, Stage::Step { step, of }).await?;
+            if let Some(seen) = seen {
+                self.show(&seen, observer).await?;
+            }
         }
         reached(observer, Stage::Decoding).await?;
         let mut picture = self.decode(&latents).await?;
@@ -81,94 +131,174 @@ impl Pipeline {
         Ok(Output { picture, latents })
     }
 
-    /// A picture's latents, and which of them may change.
-    async fn encode(&self, start: &Start<'_>, generator: &mut Generator) -> Result<Origin, RunError> {
+    /// The latents of a run's picture, and which of them may change; nothing where the reference begins
+    /// with noise alone: a whole run of a model that is told the picture in other channels.
+    async fn encode(
+        &self,
+        start: &Start<'_>,
+        first: usize,
+        generator: &mut Generator,
+    ) -> Result<Option<Origin>, RunError> {
+        let told = self.facts().extra_channels > 0 && start.mask.is_some();
+        if told && first == 0 {
+            return Ok(None);
+        }
+        let latents = self.latents(start::pixels(start.picture), start, Some(generator)).await?;
+        let changes = start.mask.filter(|_| !told).map(|mask| mask.latents(self.facts().latent_factor));
+        // Inpainting at full strength starts from noise alone; elsewhere something of the picture shines through.
+        let shows = start.mask.is_none() || first > 0;
+        Ok(Some(Origin { latents, changes, shows }))
+    }
+
+    /// Scaled latents of `pixels`, of the size of the run's picture: a sample of the posterior, its mean
+    /// without a generator.
+    async fn latents(
+        &self,
+        pixels: Vec<f32>,
+        start: &Start<'_>,
+        generator: Option<&mut Generator>,
+    ) -> Result<Latents, RunError> {
         let (width, height) = (start.picture.width as usize, start.picture.height as usize);
-        let pixels = start.picture.rgb.iter().map(|byte| f32::from(*byte) / 127.5 - 1.0).collect();
-        let moments = self.encoder().forward(self.kernels(), tensor(pixels, [1, height, width, 3], self.device()));
+        let moments = self.moments(tensor(pixels, [1, height, width, 3], self.device()));
         let [n, h, w, c] = moments.dims();
         let moments = read(moments.permute([0, 3, 1, 2])).await?;
         let mut latents = start::sample(&moments, [n, c / 2, h, w], generator);
         let (scaling, shift) = self.latent_scaling();
         latents.values.iter_mut().for_each(|x| *x = (*x - shift) * scaling);
-        let changes = start.mask.map(|mask| mask.latents(self.facts().latent_factor));
-        Ok(Origin { latents, changes })
+        Ok(latents)
+    }
+
+    /// What the denoiser sees besides the latents, drawn in the reference's order.
+    async fn beside(
+        &self,
+        params: &Params,
+        start: Option<&Start<'_>>,
+        evaluations: usize,
+        generator: &mut Generator,
+    ) -> Result<Beside, RunError> {
+        let Some(start) = start else { return Ok(Beside::default()) };
+        let extra = match start.mask {
+            Some(mask) => self.masked(start, mask, generator).await?,
+            None => None,
+        };
+        let style = match start.style {
+            Some(style) => Some(self.style_path(params, start, style, evaluations, generator).await?),
+            None => None,
+        };
+        Ok(Beside { extra, style })
+    }
+
+    /// The channels that an inpainting checkpoint takes behind the latents': the mask, and the latents of
+    /// the picture without what the mask shows (Rombach et al. 2022, section 4.5).
+    async fn masked(
+        &self,
+        start: &Start<'_>,
+        mask: &Mask,
+        generator: &mut Generator,
+    ) -> Result<Option<Latents>, RunError> {
+        if self.facts().extra_channels == 0 {
+            // The reference encodes it here too, and its samplers' noise comes after.
+            let factor = self.facts().latent_factor as usize;
+            let positions = (mask.width as usize / factor) * (mask.height as usize / factor);
+            generator.normal(self.latent_channels() * positions);
+            return Ok(None);
+        }
+        let mut known = self.latents(start::masked_pixels(start.picture, mask), start, Some(generator)).await?;
+        let mut values = mask.nearest(self.facts().latent_factor);
+        values.append(&mut known.values);
+        let [n, c, h, w] = known.shape;
+        Ok(Some(Latents { shape: [n, c + 1, h, w], values }))
+    }
+
+    async fn style_path(
+        &self,
+        params: &Params,
+        start: &Start<'_>,
+        style: &Style,
+        evaluations: usize,
+        generator: &mut Generator,
+    ) -> Result<StylePath, RunError> {
+        if !self.denoiser().can_share() {
+            let message = "This model cannot take over a style";
+            return Err(RunError::Request(ApiError::field("styleImage", message)));
+        }
+        let clean = self.latents(start::pixels(&style.picture), start, None).await?;
+        let noise = generator.normal(clean.values.len());
+        let wordless = Params { prompt: String::new(), guidance_scale: 0.0, ..params.clone() };
+        let told = self.condition(&wordless)?;
+        Ok(StylePath { clean, noise, told, strength: style.strength.clamp(0.0, 1.0), evaluations })
+    }
+
+    /// Rows and columns of a picture's latents.
+    fn latent_size(&self, params: &Params) -> (usize, usize) {
+        let factor = self.facts().latent_factor;
+        ((params.height / factor) as usize, (params.width / factor) as usize)
     }
 
     /// Unit noise of a picture's latents.
     fn noise(&self, params: &Params, generator: &mut Generator) -> Latents {
-        let factor = self.facts().latent_factor;
-        let shape = [1, self.latent_channels(), (params.height / factor) as usize, (params.width / factor) as usize];
+        let (height, width) = self.latent_size(params);
+        let shape = [1, self.latent_channels(), height, width];
         Latents { shape, values: generator.normal(shape.iter().product()) }
     }
 
-    /// The prompt's states; before them the negative prompt's when there is guidance.
-    fn context(&self, params: &Params, guidance: Guidance) -> Tensor<3> {
-        let texts = match guidance {
-            Guidance::Off => vec![&params.prompt],
-            Guidance::Scale(_) => vec![&params.negative_prompt, &params.prompt],
-        };
-        let ids: Vec<_> = texts.into_iter().map(|text| self.tokenizer().encode(text, self.text().length())).collect();
-        self.text().forward(self.kernels(), &ids).states
-    }
-
-    /// The denoiser's prediction for NCHW latents, guided.
+    /// The denoiser's prediction for NCHW latents, guided where `told` holds a negative prompt too.
+    ///
+    /// `extra` are the channels behind the latents' that a model made for inpainting takes, as they are: the
+    /// schedule scales the latents only.
     async fn predict(
         &self,
         latents: &Latents,
+        beside: &Beside,
         schedule: &dyn Schedule,
-        step: usize,
-        context: &Tensor<3>,
-        guidance: Guidance,
+        evaluation: usize,
+        told: &Conditioning,
+        guidance_scale: f32,
     ) -> Result<Vec<f32>, RunError> {
+        self.check_extra(latents, beside.extra.as_ref())?;
+        let factor = schedule.input_scale(evaluation);
+        let mut input: Vec<f32> = latents.values.iter().map(|x| x * factor).collect();
+        input.extend(beside.extra.iter().flat_map(|extra| &extra.values));
         let [_, c, h, w] = latents.shape;
-        let factor = schedule.input_scale(step);
-        let input: Vec<f32> = latents.values.iter().map(|x| x * factor).collect();
-        let x = tensor(input, latents.shape, self.device()).permute([0, 2, 3, 1]);
-        let n = context.dims()[0];
+        let c = c + beside.extra.as_ref().map_or(0, |extra| extra.shape[1]);
+        let x = tensor(input, [1, c, h, w], self.device()).permute([0, 2, 3, 1]);
+        let n = told.batch();
         let x = x.expand([n, h, w, c]);
-        let time = vec![schedule.timestep(step); n];
-        let y = self.denoiser().forward(self.kernels(), x, &time, context);
-        let values = read(y.permute([0, 3, 1, 2])).await?;
-        match guidance {
-            Guidance::Off => Ok(values),
-            Guidance::Scale(scale) => {
-                let (without, with) = values.split_at(values.len() / 2);
-                Ok(without.iter().zip(with).map(|(without, with)| without + scale * (with - without)).collect())
-            }
+        let (x, told, shared) = match &beside.style {
+            Some(style) => style.join(x, told, schedule, evaluation),
+            None => (x, told.clone(), None),
+        };
+        let time = vec![schedule.timestep(evaluation); told.batch()];
+        let y = self.denoiser().forward(self.kernels(), x, &time, &told, shared);
+        let values = read(y.slice([0..n]).permute([0, 3, 1, 2])).await?;
+        if n < 2 {
+            return Ok(values);
         }
+        // Classifier-free guidance (Ho & Salimans 2022), in one batch of two.
+        let (without, with) = values.split_at(values.len() / 2);
+        Ok(without.iter().zip(with).map(|(without, with)| without + guidance_scale * (with - without)).collect())
     }
 
-    /// Latents to 8-bit pixels.
-    async fn decode(&self, latents: &Latents) -> Result<Picture, RunError> {
-        let (scaling, shift) = self.latent_scaling();
-        let values = latents.values.iter().map(|x| x / scaling + shift).collect();
-        let x = tensor(values, latents.shape, self.device()).permute([0, 2, 3, 1]);
-        let pixels = self.decoder().forward(self.kernels(), x);
-        let [_, height, width, _] = pixels.dims();
-        let values = read(pixels).await?;
-        check(&values, "the autoencoder")?;
-        let rgb = values.iter().map(|x| to_byte(*x)).collect();
-        Ok(Picture { width: width as u32, height: height as u32, rgb })
-    }
-}
-
-/// Classifier-free guidance (Ho & Salimans 2022), in one batch of two.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Guidance {
-    Off,
-    Scale(f32),
-}
-
-impl Guidance {
-    fn of(scale: f32) -> Self {
-        if scale > 1.0 { Guidance::Scale(scale) } else { Guidance::Off }
+    /// Whether the channels behind the latents' are as many as the denoiser takes.
+    fn check_extra(&self, latents: &Latents, extra: Option<&Latents>) -> Result<(), RunError> {
+        let wanted = self.facts().extra_channels;
+        let shape = [latents.shape[0], wanted, latents.shape[2], latents.shape[3]];
+        if extra.map_or(wanted == 0, |extra| extra.shape == shape) {
+            return Ok(());
+        }
+        let message = match wanted {
+            0 => "This model takes no mask into its denoiser",
+            _ => "This model repaints a part of a picture: it needs a picture and a mask",
+        };
+        Err(RunError::Request(ApiError::field("mask", message)))
     }
 }
 
-/// -1 to 1 becomes 0 to 255, rounded half to even as numpy does.
-fn to_byte(x: f32) -> u8 {
-    ((x / 2.0 + 0.5).clamp(0.0, 1.0) * 255.0).round_ties_even() as u8
+impl Output {
+    /// With what the request wants done to the finished picture.
+    fn changed(self, params: &Params) -> Self {
+        Self { picture: post::apply(self.picture, &params.post), ..self }
+    }
 }
 
 /// The latents of the picture that a run starts from.
@@ -176,29 +306,40 @@ struct Origin {
     latents: Latents,
     /// Which positions may change, of one channel; all when there is no mask.
     changes: Option<Vec<bool>>,
+    /// Whether the run begins with it under the noise, and not with noise alone.
+    shows: bool,
+}
+
+/// What the denoiser sees besides the latents.
+#[derive(Default)]
+struct Beside {
+    /// Channels behind the latents'.
+    extra: Option<Latents>,
+    /// One more row of the batch.
+    style: Option<StylePath>,
 }
 
 impl Origin {
-    /// Puts the picture's latents, as noisy as `step` is, wherever nothing may change.
-    fn put_back(&self, values: &mut [f32], noise: &Latents, schedule: &dyn Schedule, step: usize) {
+    /// Puts the picture's latents, as noisy as for `evaluation`, wherever nothing may change.
+    fn put_back(&self, values: &mut [f32], noise: &Latents, schedule: &dyn Schedule, evaluation: usize) {
         let Some(changes) = &self.changes else { return };
         let known = self.latents.values.iter().zip(&noise.values);
         for ((value, (clean, noise)), changes) in values.iter_mut().zip(known).zip(changes.iter().cycle()) {
             if !changes {
-                *value = schedule.noised(step, *clean, *noise);
+                *value = schedule.noised(evaluation, *clean, *noise);
             }
         }
     }
 }
 
-/// The latents before the first step: noise alone, or the picture's with noise on them.
-fn begin(noise: &Latents, origin: Option<&Origin>, first: usize, schedule: &dyn Schedule) -> Latents {
+/// The latents before the first evaluation: noise alone, or the picture's with noise on them.
+fn begin(noise: &Latents, origin: Option<&Origin>, evaluation: usize, schedule: &dyn Schedule) -> Latents {
     let scale = schedule.noise_scale();
-    let values = match origin {
+    let values = match origin.filter(|origin| origin.shows) {
         None => noise.values.iter().map(|noise| noise * scale).collect(),
         Some(origin) => {
             let both = origin.latents.values.iter().zip(&noise.values);
-            both.map(|(clean, noise)| schedule.noised(first, *clean, *noise)).collect()
+            both.map(|(clean, noise)| schedule.noised(evaluation, *clean, *noise)).collect()
         }
     };
     Latents { shape: noise.shape, values }

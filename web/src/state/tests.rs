@@ -14,6 +14,7 @@ fn result(seed: u64) -> JobResult {
         sampler: Sampler::Euler,
         seed,
         model: "fresco-tiny".into(),
+        ..Default::default()
     };
     JobResult { images: vec![format!("data:{seed}")], seed, parameters, time_taken: 1_500 }
 }

@@ -103,7 +103,9 @@ impl Host {
         let info = source.info().await.map_err(LoadError::from)?;
         let pipeline = Pipeline::load(&source, &device, observer).await?;
         // The autoencoder's own configuration decides which sizes fit.
-        let info = ModelInfo { latent_factor: pipeline.facts().latent_factor, ..info };
+        let facts = pipeline.facts();
+        let (default_sampler, samplers) = (facts.sampler, facts.samplers.clone());
+        let info = ModelInfo { latent_factor: facts.latent_factor, default_sampler, samplers, ..info };
         let loaded = Rc::new(Loaded { info, pipeline });
         self.loaded.replace(Some(loaded.clone()));
         Ok(loaded)

@@ -1,6 +1,6 @@
 //! Every bound of a request, with the field that its error names.
 
-use crate::{ErrorCode, ImageRequest, ModelInfo, limits};
+use crate::{ErrorCode, ImageRequest, ModelInfo, Sampler, SigmaSchedule, limits};
 
 fn model() -> ModelInfo {
     ModelInfo {
@@ -14,6 +14,8 @@ fn model() -> ModelInfo {
         default_side: 128,
         default_steps: 8,
         default_guidance: 4.0,
+        default_sampler: Sampler::Plms,
+        samplers: Sampler::ALL.iter().copied().filter(|sampler| *sampler != Sampler::Heun).collect(),
         bytes: 0,
     }
 }
@@ -45,6 +47,18 @@ fn each_bad_field_is_named() {
         ("steps", json!({"prompt": "x", "steps": 1_000_000_000})),
         ("steps", json!({"prompt": "x", "steps": 0})),
         ("guidanceScale", json!({"prompt": "x", "guidanceScale": -1.0})),
+        ("post.brightness", json!({"prompt": "x", "post": {"brightness": -0.1}})),
+        ("post.contrast", json!({"prompt": "x", "post": {"contrast": 9}})),
+        ("post.sharpness", json!({"prompt": "x", "post": {"sharpness": 1e30}})),
+        ("post.blur", json!({"prompt": "x", "post": {"blur": 1000}})),
+        ("post.upscale", json!({"prompt": "x", "post": {"upscale": 3}})),
+        ("post.upscale", json!({"prompt": "x", "post": {"upscale": 0}})),
+        ("sampler", json!({"prompt": "x", "sampler": "heun"})),
+        ("scheduler", json!({"prompt": "x", "sampler": "ddim", "scheduler": "karras"})),
+        ("scheduler", json!({"prompt": "x", "scheduler": "beta"})),
+        ("steps", json!({"prompt": "x", "sampler": "lcm", "steps": 51})),
+        ("eta", json!({"prompt": "x", "sampler": "ddim", "eta": 1.5})),
+        ("eta", json!({"prompt": "x", "sampler": "euler", "eta": 0.5})),
     ];
     for (field, body) in cases {
         assert_eq!(field_of(body.clone()).as_deref(), Some(field), "{body}");
@@ -74,4 +88,53 @@ fn an_unknown_sampler_lists_the_known() {
 fn an_unknown_field_is_refused_by_name() {
     let error = serde_json::from_str::<ImageRequest>(r#"{"prompt":"x","stepz":3}"#).expect_err("is refused");
     assert!(error.to_string().contains("stepz"), "{error}");
+}
+
+#[test]
+fn a_result_has_a_largest_side_and_numbers_that_are_numbers() {
+    use crate::Post;
+    let twice = Post { upscale: Some(2), ..Default::default() };
+    assert!(twice.check((limits::MAX_RESULT_SIDE / 2, 8)).is_ok());
+    let error = twice.check((8, limits::MAX_RESULT_SIDE / 2 + 8)).expect_err("is refused");
+    assert_eq!(error.field.as_deref(), Some("post.upscale"));
+    let error = Post { blur: Some(f32::NAN), ..Default::default() }.check((8, 8)).expect_err("is refused");
+    assert_eq!(error.field.as_deref(), Some("post.blur"));
+}
+
+#[test]
+fn what_is_left_out_is_not_written() {
+    let request: ImageRequest =
+        serde_json::from_str(r#"{"prompt":"x","seed":1,"preview":true,"post":{"blur":2}}"#).expect("parses");
+    let params = request.resolve(&model(), 7).expect("is accepted");
+    assert_eq!(params.post.blur, Some(2.0));
+    let json = serde_json::to_value(&params).expect("is written");
+    assert_eq!(json["post"], serde_json::json!({"blur": 2.0}));
+    let plain = ImageRequest { prompt: "x".into(), ..Default::default() };
+    assert_eq!(serde_json::to_value(&plain).expect("is written"), serde_json::json!({"prompt": "x"}));
+    let params = plain.resolve(&model(), 7).expect("is accepted");
+    assert!(serde_json::to_value(&params).expect("is written").get("post").is_none());
+}
+
+#[test]
+fn the_sampler_is_the_models_own_and_a_name_may_carry_the_scheduler() {
+    let params = |json: &str| {
+        let request: ImageRequest = serde_json::from_str(json).expect("parses");
+        let params = request.resolve(&model(), 7).expect("is accepted");
+        (params.sampler, params.scheduler)
+    };
+    assert_eq!(params(r#"{"prompt":"x"}"#), (Sampler::Plms, SigmaSchedule::Default));
+    let karras = (Sampler::Dpmpp2m, SigmaSchedule::Karras);
+    assert_eq!(params(r#"{"prompt":"x","sampler":"DPM++ 2M Karras"}"#), karras);
+    assert_eq!(params(r#"{"prompt":"x","sampler":"dpm++_2m","scheduler":"Karras"}"#), karras);
+    let said = r#"{"prompt":"x","sampler":"DPM++ 2M Karras","scheduler":"exponential"}"#;
+    assert_eq!(params(said), (Sampler::Dpmpp2m, SigmaSchedule::Exponential));
+}
+
+#[test]
+fn older_parameters_still_parse() {
+    let old = r#"{"prompt":"x","negativePrompt":"","width":64,"height":64,"steps":4,"guidanceScale":1.0,
+        "sampler":"euler","seed":1,"model":"m"}"#;
+    let params: crate::Params = serde_json::from_str(old).expect("parses");
+    let written: serde_json::Value = serde_json::to_value(&params).expect("is written");
+    assert_eq!(written, serde_json::from_str::<serde_json::Value>(old).expect("parses"), "nothing new is written");
 }

@@ -38,6 +38,9 @@ pub struct ClipConfig {
     /// The token that ends a text. 2 marks an old configuration: the largest id ends the text.
     #[serde(default = "legacy_end")]
     pub eos_token_id: u32,
+    /// Width of the projected output, where the weights have a projection.
+    #[serde(default = "projection")]
+    pub projection_dim: usize,
 }
 
 fn quick() -> Activation {
@@ -52,6 +55,10 @@ fn legacy_end() -> u32 {
     2
 }
 
+fn projection() -> usize {
+    512
+}
+
 impl ClipConfig {
     /// # Errors
     /// A size that is zero, absurd or does not divide.
@@ -62,6 +69,7 @@ impl ClipConfig {
         count(file, "num_hidden_layers", self.num_hidden_layers, 256)?;
         count(file, "num_attention_heads", self.num_attention_heads, 1 << 10)?;
         count(file, "max_position_embeddings", self.max_position_embeddings, 1 << 12)?;
+        count(file, "projection_dim", self.projection_dim, 1 << 14)?;
         if !self.hidden_size.is_multiple_of(self.num_attention_heads) {
             return Err(LoadError::bad(file, "hidden_size is no multiple of num_attention_heads"));
         }

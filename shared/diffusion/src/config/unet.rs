@@ -53,6 +53,14 @@ impl BlockKind {
     }
 }
 
+/// What the denoiser is told besides timestep and prompt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Addition {
+    /// The pooled prompt and six numbers about the picture's size (Podell et al. 2023, section 2.2).
+    TextTime,
+}
+
 /// The denoiser of the Stable Diffusion UNet family.
 #[derive(Clone, Debug, Deserialize)]
 pub struct UNetConfig {
@@ -90,6 +98,15 @@ pub struct UNetConfig {
     /// Shift of the timestep embedding's frequencies.
     #[serde(default)]
     pub freq_shift: f64,
+    /// What is added to the timestep's embedding.
+    #[serde(default)]
+    pub addition_embed_type: Option<Addition>,
+    /// Width of each size number's sinusoids.
+    #[serde(default)]
+    pub addition_time_embed_dim: Option<usize>,
+    /// Width of what is added: the pooled prompt and the sinusoids.
+    #[serde(default)]
+    pub projection_class_embeddings_input_dim: Option<usize>,
     /// Latent rows and columns the model was trained for.
     #[serde(default)]
     pub sample_size: Option<PerBlock>,
@@ -97,6 +114,10 @@ pub struct UNetConfig {
     #[serde(flatten)]
     others: serde_json::Map<String, Value>,
 }
+
+/// Numbers about the picture's size: original height and width, crop from above and left, target height
+/// and width.
+pub const SIZES: usize = 6;
 
 fn one() -> PerBlock {
     PerBlock::All(1)
@@ -134,7 +155,6 @@ const BUILT: &[(&str, &[&str])] = &[
     ("class_embeddings_concat", &["false"]),
     ("class_embed_type", &[]),
     ("num_class_embeds", &[]),
-    ("addition_embed_type", &[]),
     ("encoder_hid_dim", &[]),
     ("encoder_hid_dim_type", &[]),
     ("cross_attention_norm", &[]),
@@ -150,6 +170,14 @@ impl UNetConfig {
     /// Heads of a level.
     pub fn heads(&self, level: usize) -> usize {
         self.num_attention_heads.as_ref().unwrap_or(&self.attention_head_dim).of(level)
+    }
+
+    /// The widths of the pooled prompt and of a size number's sinusoids, where they are added.
+    pub fn added(&self) -> Option<(usize, usize)> {
+        let Addition::TextTime = self.addition_embed_type?;
+        let sinusoids = self.addition_time_embed_dim?;
+        let pooled = self.projection_class_embeddings_input_dim?.checked_sub(SIZES.checked_mul(sinusoids)?)?;
+        Some((pooled, sinusoids))
     }
 
     /// The longer side of the latents that the model was trained for.
@@ -182,7 +210,22 @@ impl UNetConfig {
         count(file, "in_channels", self.in_channels, 64)?;
         count(file, "out_channels", self.out_channels, 64)?;
         count(file, "norm_num_groups", self.norm_num_groups, 1 << 12)?;
+        self.check_added(file)?;
         (0..levels).try_for_each(|level| self.check_level(file, level))
+    }
+
+    fn check_added(&self, file: &str) -> Result<(), LoadError> {
+        match (self.addition_embed_type, self.added()) {
+            (None, _) => Ok(()),
+            (Some(_), Some((pooled, sinusoids))) => {
+                count(file, "addition_time_embed_dim", sinusoids, 1 << 12)?;
+                count(file, "projection_class_embeddings_input_dim", pooled, 1 << 14)
+            }
+            (Some(_), None) => Err(LoadError::bad(
+                file,
+                "addition_embed_type needs addition_time_embed_dim and projection_class_embeddings_input_dim",
+            )),
+        }
     }
 
     fn check_level(&self, file: &str, level: usize) -> Result<(), LoadError> {

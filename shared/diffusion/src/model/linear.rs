@@ -17,11 +17,16 @@ impl Linear {
         let [n, s, from] = x.dims();
         let [to, _] = self.weight.dims();
         // One product of all rows: a batched product would repeat the weights for every batch.
-        let y = x.reshape([n * s, from]).matmul(self.weight.clone().transpose());
-        let y = match &self.bias {
+        self.rows(x.reshape([n * s, from])).reshape([n, s, to])
+    }
+
+    /// `x` `[n, in]` to `[n, out]`.
+    pub fn rows(&self, x: Tensor<2>) -> Tensor<2> {
+        let [to, _] = self.weight.dims();
+        let y = x.matmul(self.weight.clone().transpose());
+        match &self.bias {
             Some(bias) => y + bias.clone().reshape([1, to]),
             None => y,
-        };
-        y.reshape([n, s, to])
+        }
     }
 }

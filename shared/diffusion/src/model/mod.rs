@@ -1,12 +1,21 @@
-//! The networks: CLIP text encoder, UNet, autoencoder, and the layers they share.
+//! The networks: CLIP and T5 text encoders, UNet, MMDiT, autoencoder, and the layers they share.
 
 pub mod attention;
 pub mod clip;
+mod conditioning;
 mod linear;
+pub mod mmdit;
+pub mod mmdit_block;
+pub mod mmdit_embed;
+pub mod program;
 pub mod resnet;
+pub mod rrdb;
+pub mod t5;
+pub mod taesd;
 pub mod transformer;
 pub mod unet;
 pub mod unet_blocks;
 pub mod vae;
 
+pub use conditioning::Conditioning;
 pub use linear::Linear;

@@ -1,6 +1,6 @@
 //! The residual block of UNet and autoencoder, and the steps between resolutions.
 
-use super::Linear;
+use super::{Linear, program::Op};
 use crate::{
     LoadError,
     weights::{Load, Scope},
@@ -77,6 +77,20 @@ impl Resnet {
     }
 }
 
+impl Resnet {
+    /// The block as a list, without a timestep.
+    pub fn ops(&self) -> [Op<'_>; 6] {
+        [
+            Op::Keep,
+            Op::Norm(&self.norm1, self.groups),
+            Op::Conv(&self.conv1),
+            Op::Norm(&self.norm2, self.groups),
+            Op::Conv(&self.conv2),
+            Op::Add(self.shortcut.as_ref()),
+        ]
+    }
+}
+
 /// The timestep's contribution `[n, 1, 1, to]`.
 fn per_picture(layer: &Linear, time: &Tensor<2>) -> Tensor<4> {
     let [n, width] = time.dims();
@@ -105,6 +119,11 @@ impl Upsample {
     pub async fn load(mut at: Scope<'_, impl Load>, channels: usize) -> Result<Self, LoadError> {
         let conv = at.at("upsamplers.0.conv").conv2d((channels, channels), 3, 1, Padding::same(1)).await?;
         Ok(Self { conv })
+    }
+
+    /// The step as an operation, to exactly twice the size.
+    pub fn op(&self) -> Op<'_> {
+        Op::Up(&self.conv)
     }
 
     /// `size` is that of the skip connection that comes next: odd sizes were rounded up on the way down.

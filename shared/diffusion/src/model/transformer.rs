@@ -2,7 +2,7 @@
 
 use super::{
     Linear,
-    attention::{self, Attention, DIFFUSERS},
+    attention::{self, Attention, DIFFUSERS, Shared},
 };
 use crate::{
     LoadError,
@@ -63,11 +63,11 @@ impl Transformer {
     }
 
     /// `x` `[n, h, w, c]`, `context` `[n, t, width]`.
-    pub fn forward(&self, k: &dyn Kernels, x: Tensor<4>, context: &Tensor<3>) -> Tensor<4> {
+    pub fn forward(&self, k: &dyn Kernels, x: Tensor<4>, context: &Tensor<3>, shared: Option<Shared>) -> Tensor<4> {
         let [n, h, w, c] = x.dims();
         let y = k.group_norm(x.clone(), &self.norm, self.groups, false).reshape([n, h * w, c]);
         let y = self.enter.forward(y);
-        let y = self.blocks.iter().fold(y, |y, block| block.forward(k, y, context));
+        let y = self.blocks.iter().fold(y, |y, block| block.forward(k, y, context, shared));
         x + self.leave.forward(y).reshape([n, h, w, c])
     }
 }
@@ -99,9 +99,12 @@ impl Block {
         })
     }
 
-    fn forward(&self, k: &dyn Kernels, x: Tensor<3>, context: &Tensor<3>) -> Tensor<3> {
+    fn forward(&self, k: &dyn Kernels, x: Tensor<3>, context: &Tensor<3>, shared: Option<Shared>) -> Tensor<3> {
         let y = k.layer_norm(x.clone(), &self.norm1);
-        let x = x + self.to_itself.forward(k, y.clone(), y, false);
+        let x = x + match shared {
+            Some(shared) => self.to_itself.forward_shared(k, y, shared),
+            None => self.to_itself.forward(k, y.clone(), y, false),
+        };
         let y = k.layer_norm(x.clone(), &self.norm2);
         let x = x + self.to_prompt.forward(k, y, context.clone(), false);
         let y = self.widen.forward(k.layer_norm(x.clone(), &self.norm3));

@@ -1,14 +1,15 @@
 //! The denoiser: diffusers' `UNet2DConditionModel` (Rombach et al. 2022).
 
 use super::{
-    Linear,
+    Conditioning, Linear,
+    attention::Shared,
     resnet::{self, Resnet},
     transformer::{self, Transformer},
     unet_blocks::{Down, Up},
 };
 use crate::{
     LoadError,
-    config::UNetConfig,
+    config::{SIZES, UNetConfig},
     weights::{Load, Scope, tensor},
 };
 use burn::tensor::{Device, Tensor, activation};
@@ -18,6 +19,7 @@ use fresco_kernels::{Conv2d, Kernels, Norm, Padding};
 pub struct UNet {
     config: UNetConfig,
     time: (Linear, Linear),
+    added: Option<(Linear, Linear)>,
     enter: Conv2d,
     down: Vec<Down>,
     middle: (Resnet, Transformer, Resnet),
@@ -39,6 +41,13 @@ impl UNet {
             at.at("time_embedding.linear_1").linear(first, width, true).await?,
             at.at("time_embedding.linear_2").linear(width, width, true).await?,
         );
+        let added = match config.added() {
+            Some((pooled, sinusoids)) => Some((
+                at.at("add_embedding.linear_1").linear(pooled + SIZES * sinusoids, width, true).await?,
+                at.at("add_embedding.linear_2").linear(width, width, true).await?,
+            )),
+            None => None,
+        };
         let enter = at.at("conv_in").conv2d((config.in_channels, first), 3, 1, Padding::same(1)).await?;
         let levels = config.block_out_channels.len();
         let (mut down, mut up) = (Vec::new(), Vec::new());
@@ -51,23 +60,34 @@ impl UNet {
         }
         let norm = at.at("conv_norm_out").norm(first, config.norm_eps).await?;
         let leave = at.at("conv_out").conv2d((first, config.out_channels), 3, 1, Padding::same(1)).await?;
-        Ok(Self { config, time, enter, down, middle, up, norm, leave, device: device.clone() })
+        Ok(Self { config, time, added, enter, down, middle, up, norm, leave, device: device.clone() })
     }
 
-    /// `x` `[n, h, w, in_channels]` at `timesteps` `[n]`, told `context` `[n, tokens, width]`; gives
-    /// `[n, h, w, out_channels]`.
-    pub fn forward(&self, k: &dyn Kernels, x: Tensor<4>, timesteps: &[f32], context: &Tensor<3>) -> Tensor<4> {
-        let time = self.embed(timesteps);
+    /// `x` `[n, h, w, in_channels]` at `timesteps` `[n]`; gives `[n, h, w, out_channels]`. With `shared`, one row's
+    /// picture lends its style to the others.
+    pub fn forward(
+        &self,
+        k: &dyn Kernels,
+        x: Tensor<4>,
+        timesteps: &[f32],
+        told: &Conditioning,
+        shared: Option<Shared>,
+    ) -> Tensor<4> {
+        let (time, context) = (self.embed(timesteps), &told.states);
+        let time = match self.embed_added(told) {
+            Some(added) => time + added,
+            None => time,
+        };
         let mut x = k.conv2d(x, &self.enter);
         let mut skips = vec![x.clone()];
         for block in &self.down {
-            x = block.forward(k, x, &time, context, &mut skips);
+            x = block.forward(k, x, &time, context, shared, &mut skips);
         }
         let (before, attention, after) = &self.middle;
         x = before.forward(k, x, Some(&time));
-        x = after.forward(k, attention.forward(k, x, context), Some(&time));
+        x = after.forward(k, attention.forward(k, x, context, shared), Some(&time));
         for block in &self.up {
-            x = block.forward(k, x, &time, context, &mut skips);
+            x = block.forward(k, x, &time, context, shared, &mut skips);
         }
         let x = k.group_norm(x, &self.norm, self.config.norm_num_groups, true);
         k.conv2d(x, &self.leave)
@@ -75,15 +95,29 @@ impl UNet {
 
     /// The timesteps' embedding `[n, 4 * first]`.
     pub fn embed(&self, timesteps: &[f32]) -> Tensor<2> {
-        let n = timesteps.len();
         let width = self.config.block_out_channels[0];
-        let waves = sinusoids(timesteps, width, self.config.flip_sin_to_cos, self.config.freq_shift);
-        let waves = tensor(waves, [1, n, width], &self.device);
-        let (first, second) = &self.time;
-        let y = second.forward(activation::silu(first.forward(waves)));
-        let [_, n, width] = y.dims();
-        y.reshape([n, width])
+        two_layers(&self.time, self.waves(timesteps, [timesteps.len(), width]))
     }
+
+    /// What pooled prompt and size add to it, `[n, 4 * first]`; nothing in a model that takes neither.
+    pub fn embed_added(&self, told: &Conditioning) -> Option<Tensor<2>> {
+        let (layers, pooled) = (self.added.as_ref()?, told.pooled.clone()?);
+        let (_, sinusoids) = self.config.added()?;
+        let waves = self.waves(&told.sizes, [pooled.dims()[0], SIZES * sinusoids]);
+        Some(two_layers(layers, Tensor::cat(vec![pooled, waves], 1)))
+    }
+
+    /// The sinusoids of some numbers, as many a row as `shape` says.
+    fn waves(&self, numbers: &[f32], shape: [usize; 2]) -> Tensor<2> {
+        let width = shape[0] * shape[1] / numbers.len().max(1);
+        let waves = sinusoids(numbers, width, self.config.flip_sin_to_cos, self.config.freq_shift);
+        tensor(waves, shape, &self.device)
+    }
+}
+
+/// Linear, SiLU, linear, of `[n, c]`.
+pub(super) fn two_layers((first, second): &(Linear, Linear), x: Tensor<2>) -> Tensor<2> {
+    second.rows(activation::silu(first.rows(x)))
 }
 
 async fn load_middle(

@@ -1,6 +1,7 @@
 //! The levels of the UNet on the way down and up.
 
 use super::{
+    attention::Shared,
     resnet::{self, Resnet, Upsample},
     transformer::Transformer,
     unet::{residual, spatial},
@@ -34,10 +35,17 @@ impl Layer {
         Ok(Self { resnet, transformer })
     }
 
-    fn forward(&self, k: &dyn Kernels, x: Tensor<4>, time: &Tensor<2>, context: &Tensor<3>) -> Tensor<4> {
+    fn forward(
+        &self,
+        k: &dyn Kernels,
+        x: Tensor<4>,
+        time: &Tensor<2>,
+        context: &Tensor<3>,
+        shared: Option<Shared>,
+    ) -> Tensor<4> {
         let x = self.resnet.forward(k, x, Some(time));
         match &self.transformer {
-            Some(transformer) => transformer.forward(k, x, context),
+            Some(transformer) => transformer.forward(k, x, context, shared),
             None => x,
         }
     }
@@ -77,11 +85,12 @@ impl Down {
         x: Tensor<4>,
         time: &Tensor<2>,
         context: &Tensor<3>,
+        shared: Option<Shared>,
         skips: &mut Vec<Tensor<4>>,
     ) -> Tensor<4> {
         let mut x = x;
         for layer in &self.layers {
-            x = layer.forward(k, x, time, context);
+            x = layer.forward(k, x, time, context, shared);
             skips.push(x.clone());
         }
         if let Some(shrink) = &self.shrink {
@@ -130,12 +139,13 @@ impl Up {
         x: Tensor<4>,
         time: &Tensor<2>,
         context: &Tensor<3>,
+        shared: Option<Shared>,
         skips: &mut Vec<Tensor<4>>,
     ) -> Tensor<4> {
         let mut x = x;
         for layer in &self.layers {
             let joined = skips.pop().into_iter().fold(x, |x, skip| Tensor::cat(vec![x, skip], 3));
-            x = layer.forward(k, joined, time, context);
+            x = layer.forward(k, joined, time, context, shared);
         }
         match &self.grow {
             Some(grow) => {

@@ -1,14 +1,18 @@
 //! The autoencoder between pictures and latents: diffusers' `AutoencoderKL` (Kingma & Welling 2013,
-//! in the form of Rombach et al. 2022).
+//! in the form of Rombach et al. 2022), with 4 channels (Stable Diffusion 1, 2, XL) or 16 (3).
+//!
+//! Everything is computed in f32, whatever the file's precision: the activations of the XL autoencoder
+//! exceed f16's range, so norms, residual sums and attention must never be narrower.
 
 use super::{
     attention::{self, Attention, DIFFUSERS},
+    program::Op,
     resnet::{self, Resnet, Upsample},
 };
 use crate::{
-    LoadError,
-    config::VaeConfig,
-    weights::{Load, Scope},
+    Device, LoadError, Observer, Source,
+    config::{VaeConfig, read_json},
+    weights::{self, Load, Progress, Scope, Weights},
 };
 use burn::tensor::Tensor;
 use fresco_kernels::{Conv2d, Kernels, Norm, Padding};
@@ -68,11 +72,7 @@ impl Decoder {
 
     /// `latents` `[n, h, w, c]`, scaling undone, to pictures `[n, h * factor, w * factor, 3]` around -1 to 1.
     pub fn forward(&self, k: &dyn Kernels, latents: Tensor<4>) -> Tensor<4> {
-        let x = match &self.before {
-            Some(conv) => k.conv2d(latents, conv),
-            None => latents,
-        };
-        let mut x = self.middle.forward(k, k.conv2d(x, &self.enter));
+        let mut x = self.enter(k, latents);
         for (resnets, grow) in &self.up {
             x = resnets.iter().fold(x, |x, resnet| resnet.forward(k, x, None));
             if let Some(grow) = grow {
@@ -80,6 +80,31 @@ impl Decoder {
             }
         }
         self.leave.forward(k, x)
+    }
+
+    /// The part of [`Decoder::forward`] that sees all latents at once, `[n, h, w, c]` to as many positions.
+    pub fn enter(&self, k: &dyn Kernels, latents: Tensor<4>) -> Tensor<4> {
+        let x = match &self.before {
+            Some(conv) => k.conv2d(latents, conv),
+            None => latents,
+        };
+        self.middle.forward(k, k.conv2d(x, &self.enter))
+    }
+
+    /// Channels behind [`Decoder::enter`].
+    pub fn entry_channels(&self) -> usize {
+        self.enter.weight.dims()[0]
+    }
+
+    /// The rest of [`Decoder::forward`], which sees neighbourhoods only, but for its norms.
+    pub fn local(&self) -> Vec<Op<'_>> {
+        let mut ops = Vec::new();
+        for (resnets, grow) in &self.up {
+            ops.extend(resnets.iter().flat_map(Resnet::ops));
+            ops.extend(grow.as_ref().map(Upsample::op));
+        }
+        ops.extend(self.leave.ops());
+        ops
     }
 }
 
@@ -125,6 +150,21 @@ impl Encoder {
                 x = k.conv2d(x, shrink);
             }
         }
+        self.leave(k, x)
+    }
+
+    /// The beginning of [`Encoder::forward`], which sees neighbourhoods only, but for its norms.
+    pub fn local(&self) -> Vec<Op<'_>> {
+        let mut ops = vec![Op::Conv(&self.enter)];
+        for (resnets, shrink) in &self.down {
+            ops.extend(resnets.iter().flat_map(Resnet::ops));
+            ops.extend(shrink.as_ref().map(Op::Conv));
+        }
+        ops
+    }
+
+    /// The rest of [`Encoder::forward`], which sees everything at once.
+    pub fn leave(&self, k: &dyn Kernels, x: Tensor<4>) -> Tensor<4> {
         let x = self.leave.forward(k, self.middle.forward(k, x));
         match &self.after {
             Some(conv) => k.conv2d(x, conv),
@@ -204,7 +244,32 @@ impl Leave {
         Ok(Self { norm, conv, groups: config.norm_num_groups })
     }
 
+    fn ops(&self) -> [Op<'_>; 2] {
+        [Op::Norm(&self.norm, self.groups), Op::Conv(&self.conv)]
+    }
+
     fn forward(&self, k: &dyn Kernels, x: Tensor<4>) -> Tensor<4> {
         k.conv2d(k.group_norm(x, &self.norm, self.groups, true), &self.conv)
     }
+}
+
+/// Reads both halves from a folder of a source by themselves: `vae`, or any other with the same two files.
+///
+/// # Errors
+/// A file is missing or damaged, or of a kind that is not built; or the observer cancelled it.
+pub async fn open(
+    source: &impl Source,
+    folder: &str,
+    device: &Device,
+    observer: &mut impl Observer,
+) -> Result<(VaeConfig, Decoder, Encoder), LoadError> {
+    let file = format!("{folder}/config.json");
+    let config: VaeConfig = read_json(source, &file).await?;
+    config.check(&file)?;
+    let files = weights::files(source, &format!("{folder}/diffusion_pytorch_model")).await?;
+    let mut progress = Progress::of(source, &files).await?;
+    let mut weights = Weights::open(source, &files, device, observer, &mut progress).await?;
+    let decoder = Decoder::load(weights.root(), &config).await?;
+    let encoder = Encoder::load(weights.root(), &config).await?;
+    Ok((config, decoder, encoder))
 }

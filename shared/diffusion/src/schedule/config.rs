@@ -1,6 +1,7 @@
 //! `scheduler/scheduler_config.json`, whatever scheduler wrote it.
 
-use crate::LoadError;
+use crate::{LoadError, Source, config::read_text};
+use fresco_api::{Sampler, SamplerName};
 use serde::Deserialize;
 
 /// The file that errors name.
@@ -29,6 +30,9 @@ pub enum Prediction {
     /// Velocity (Salimans & Ho 2022).
     #[serde(rename = "v_prediction")]
     Velocity,
+    /// The velocity of a straight path from picture to noise (Liu et al. 2022, rectified flow).
+    #[serde(rename = "flow_prediction")]
+    Flow,
 }
 
 /// How noise grows over the training schedule.
@@ -42,10 +46,53 @@ pub enum Betas {
     ScaledLinear,
 }
 
-/// The part of a scheduler's configuration that the training fixed, with diffusers' defaults.
+/// The sigma behind the last step.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FinalSigma {
+    /// None.
+    #[default]
+    Zero,
+    /// The least of the training.
+    SigmaMin,
+}
+
+/// Which formula a multistep solver has for its second order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SolverType {
+    /// DPM-Solver++'s own.
+    Midpoint,
+    /// DPM-Solver++ with the trapezoidal rule.
+    Heun,
+    /// UniPC with `B(h) = h`.
+    Bh1,
+    /// UniPC with `B(h) = exp(h) - 1`.
+    Bh2,
+    /// DEIS's; diffusers reads it as the solver's own.
+    Logrho,
+}
+
+/// How a flow's noise levels move with the picture's size.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TimeShift {
+    /// By the exponential of the size's measure.
+    #[default]
+    Exponential,
+    /// By the measure itself.
+    Linear,
+}
+
+/// A scheduler's configuration, with diffusers' defaults. What is `None` has a default of each sampler's own.
+///
+/// `clip_sample` is not read: it is for models of pixels, and the reference's latent pipelines turn it off.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default)]
 pub struct ScheduleConfig {
+    /// The scheduler that the folder was published with.
+    #[serde(rename = "_class_name")]
+    pub class_name: String,
     /// Timesteps of the training.
     pub num_train_timesteps: usize,
     /// First beta.
@@ -59,19 +106,21 @@ pub struct ScheduleConfig {
     /// What the denoiser predicts.
     pub prediction_type: Prediction,
     /// How timesteps are spread.
-    pub timestep_spacing: Spacing,
+    pub timestep_spacing: Option<Spacing>,
     /// Added to timesteps of leading spacing.
     pub steps_offset: usize,
-    /// Rescales betas so that the last timestep is pure noise; not built.
+    /// Rescales betas so that the last timestep is pure noise (Lin et al. 2023, algorithm 1).
     pub rescale_betas_zero_snr: bool,
-    /// Karras et al. 2022 spacing; not built.
+    /// Karras et al. 2022 spacing.
     pub use_karras_sigmas: bool,
-    /// Exponential spacing; not built.
+    /// Exponential spacing.
     pub use_exponential_sigmas: bool,
-    /// Beta-distributed spacing; not built.
+    /// Beta-distributed spacing.
     pub use_beta_sigmas: bool,
-    /// The sigma behind the last step: `zero` is built.
-    pub final_sigmas_type: String,
+    /// Lu et al. 2022 spacing; not built.
+    pub use_lu_lambdas: bool,
+    /// The sigma behind the last step.
+    pub final_sigmas_type: FinalSigma,
     /// How sigmas lie between training timesteps: `linear` is built.
     pub interpolation_type: String,
     /// Whether timesteps are those of the training: `discrete` is built.
@@ -80,51 +129,131 @@ pub struct ScheduleConfig {
     pub sigma_min: Option<f64>,
     /// Another largest sigma; not built.
     pub sigma_max: Option<f64>,
+    /// The least logarithm of picture over noise; any but none is not built.
+    pub lambda_min_clipped: Option<f64>,
+    /// Clips the prediction of a quantile; not built.
+    pub thresholding: bool,
+    /// Whether nothing is left of the noise behind the last step of DDIM and PLMS.
+    pub set_alpha_to_one: Option<bool>,
+    /// Whether PLMS starts without Runge-Kutta steps, as is built.
+    pub skip_prk_steps: Option<bool>,
+    /// `dpmsolver++` or `sde-dpmsolver++`; others are not built.
+    pub algorithm_type: Option<String>,
+    /// Order of a multistep solver; 2 is built.
+    pub solver_order: Option<usize>,
+    /// The formula of a multistep solver.
+    pub solver_type: Option<SolverType>,
+    /// Whether a multistep solver ends a short run with a first-order step.
+    pub lower_order_final: Option<bool>,
+    /// Whether DPM-Solver++ ends every run with a first-order step.
+    pub euler_at_final: bool,
+    /// Steps that an LCM was distilled from.
+    pub original_inference_steps: usize,
+    /// What an LCM's boundary conditions multiply timesteps by.
+    pub timestep_scaling: f32,
+    /// How far a flow's noise levels are moved towards the noisy end.
+    pub shift: Option<f64>,
+    /// The same, as the multistep solvers' configurations call it.
+    pub flow_shift: Option<f64>,
+    /// Whether a multistep solver's model predicts a flow.
+    pub use_flow_sigmas: bool,
+    /// Whether the shift depends on the picture's size.
+    pub use_dynamic_shifting: bool,
+    /// The measure of the smallest picture.
+    pub base_shift: Option<f64>,
+    /// The measure of the largest.
+    pub max_shift: Option<f64>,
+    /// Tokens of the smallest picture.
+    pub base_image_seq_len: usize,
+    /// Tokens of the largest.
+    pub max_image_seq_len: usize,
+    /// How the measure moves noise levels.
+    pub time_shift_type: TimeShift,
+    /// The last noise level but zero, to which the others are stretched.
+    pub shift_terminal: Option<f64>,
+    /// Noise levels from picture to noise; not built.
+    pub invert_sigmas: bool,
+    /// Fresh noise each step of a flow; not built.
+    pub stochastic_sampling: bool,
+    /// Set by a request for SGM-uniform spacing; no file says it.
+    #[serde(skip)]
+    pub(crate) sgm_uniform: bool,
 }
 
 impl Default for ScheduleConfig {
     fn default() -> Self {
         Self {
+            class_name: String::new(),
             num_train_timesteps: 1000,
             beta_start: 0.0001,
             beta_end: 0.02,
             beta_schedule: Betas::Linear,
             trained_betas: None,
             prediction_type: Prediction::Epsilon,
-            timestep_spacing: Spacing::Linspace,
+            timestep_spacing: None,
             steps_offset: 0,
             rescale_betas_zero_snr: false,
             use_karras_sigmas: false,
             use_exponential_sigmas: false,
             use_beta_sigmas: false,
-            final_sigmas_type: "zero".to_owned(),
+            use_lu_lambdas: false,
+            final_sigmas_type: FinalSigma::Zero,
             interpolation_type: "linear".to_owned(),
             timestep_type: "discrete".to_owned(),
             sigma_min: None,
             sigma_max: None,
+            lambda_min_clipped: None,
+            thresholding: false,
+            set_alpha_to_one: None,
+            skip_prk_steps: None,
+            algorithm_type: None,
+            solver_order: None,
+            solver_type: None,
+            lower_order_final: None,
+            euler_at_final: false,
+            original_inference_steps: 50,
+            timestep_scaling: 10.0,
+            shift: None,
+            flow_shift: None,
+            use_flow_sigmas: false,
+            use_dynamic_shifting: false,
+            base_shift: None,
+            max_shift: None,
+            base_image_seq_len: 256,
+            max_image_seq_len: 4096,
+            time_shift_type: TimeShift::Exponential,
+            shift_terminal: None,
+            invert_sigmas: false,
+            stochastic_sampling: false,
+            sgm_uniform: false,
         }
     }
 }
 
 impl ScheduleConfig {
+    /// A folder's file.
+    ///
+    /// # Errors
+    /// The file is missing, too long, or not of the expected form.
+    pub async fn read(source: &impl Source) -> Result<Self, LoadError> {
+        let bytes = read_text(source, FILE).await?.ok_or_else(|| LoadError::bad(FILE, "the file is missing"))?;
+        let text = String::from_utf8(bytes).map_err(|error| LoadError::bad(FILE, error))?;
+        Self::parse(&text)
+    }
+
+    /// A file's text, in which diffusers writes `-Infinity` for a bound that is none. That is no JSON.
+    ///
+    /// # Errors
+    /// It is not of the expected form.
+    pub fn parse(text: &str) -> Result<Self, LoadError> {
+        let text = text.replace(": -Infinity", ": null");
+        serde_json::from_str(&text).map_err(|error| LoadError::bad(FILE, error))
+    }
+
     /// # Errors
     /// A number out of range, or an option that is not built.
     pub fn check(&self) -> Result<(), LoadError> {
-        let not_built = [
-            ("trained_betas", self.trained_betas.is_some()),
-            ("rescale_betas_zero_snr", self.rescale_betas_zero_snr),
-            ("use_karras_sigmas", self.use_karras_sigmas),
-            ("use_exponential_sigmas", self.use_exponential_sigmas),
-            ("use_beta_sigmas", self.use_beta_sigmas),
-            ("final_sigmas_type", self.final_sigmas_type != "zero"),
-            ("interpolation_type", self.interpolation_type != "linear"),
-            ("timestep_type", self.timestep_type != "discrete"),
-            ("sigma_min", self.sigma_min.is_some()),
-            ("sigma_max", self.sigma_max.is_some()),
-        ];
-        if let Some((what, _)) = not_built.iter().find(|(_, asked)| *asked) {
-            return Err(LoadError::unsupported(FILE, what));
-        }
+        self.check_built()?;
         if !(2..=100_000).contains(&self.num_train_timesteps) {
             return Err(LoadError::bad(FILE, "num_train_timesteps must be 2 to 100000"));
         }
@@ -135,37 +264,78 @@ impl ScheduleConfig {
         if !increasing {
             return Err(LoadError::bad(FILE, "betas must lie between 0 and 1 and not fall"));
         }
+        if !(1..=self.num_train_timesteps).contains(&self.original_inference_steps) {
+            return Err(LoadError::bad(FILE, "original_inference_steps must be 1 to num_train_timesteps"));
+        }
+        let shifts = [self.shift, self.flow_shift, self.base_shift, self.max_shift];
+        if shifts.into_iter().flatten().any(|shift| !(shift > 0.0 && shift <= 1000.0)) {
+            return Err(LoadError::bad(FILE, "a shift must lie above 0"));
+        }
+        if self.base_image_seq_len >= self.max_image_seq_len {
+            return Err(LoadError::bad(FILE, "max_image_seq_len must be above base_image_seq_len"));
+        }
+        if self.shift_terminal.is_some_and(|last| !(0.0..1.0).contains(&last)) {
+            return Err(LoadError::bad(FILE, "shift_terminal must lie between 0 and 1"));
+        }
+        let ways = [self.use_karras_sigmas, self.use_exponential_sigmas, self.use_beta_sigmas];
+        if ways.into_iter().filter(|asked| *asked).count() > 1 {
+            let message = "only one of use_karras_sigmas, use_exponential_sigmas and use_beta_sigmas can be true";
+            return Err(LoadError::bad(FILE, message));
+        }
         Ok(())
     }
 
-    /// The noise level of every training timestep: `sqrt((1 - a) / a)` with `a` the product of `1 - beta`.
-    ///
-    /// Rounded where torch rounds: betas and products are f32, the running product is f64.
-    pub fn sigmas(&self) -> Vec<f32> {
-        let mut product = 1.0f64;
-        let sigma = |beta: f32| {
-            product *= f64::from(1.0 - beta);
-            let kept = product as f32;
-            ((1.0 - kept) / kept).sqrt()
-        };
-        self.betas().into_iter().map(sigma).collect()
-    }
-
-    fn betas(&self) -> Vec<f32> {
-        let n = self.num_train_timesteps;
-        match self.beta_schedule {
-            Betas::Linear => linspace(self.beta_start as f32, self.beta_end as f32, n),
-            Betas::ScaledLinear => {
-                let roots = linspace(self.beta_start.sqrt() as f32, self.beta_end.sqrt() as f32, n);
-                roots.into_iter().map(|root| root * root).collect()
-            }
+    fn check_built(&self) -> Result<(), LoadError> {
+        let algorithm = self.algorithm_type.as_deref();
+        let not_built = [
+            (
+                "_class_name of another family",
+                self.class_name.starts_with("EDM") || self.class_name.starts_with("Cosine"),
+            ),
+            ("trained_betas", self.trained_betas.is_some()),
+            ("interpolation_type", self.interpolation_type != "linear"),
+            ("timestep_type", self.timestep_type != "discrete"),
+            ("sigma_min", self.sigma_min.is_some()),
+            ("sigma_max", self.sigma_max.is_some()),
+            ("use_lu_lambdas", self.use_lu_lambdas),
+            ("lambda_min_clipped", self.lambda_min_clipped.is_some()),
+            ("thresholding", self.thresholding),
+            ("skip_prk_steps = false", self.skip_prk_steps == Some(false) && self.class_name.starts_with("PNDM")),
+            ("algorithm_type", algorithm.is_some_and(|name| !name.ends_with("dpmsolver++") && name != "deis")),
+            ("solver_order", self.solver_order.is_some_and(|order| order != 2)),
+            ("invert_sigmas", self.invert_sigmas),
+            ("stochastic_sampling", self.stochastic_sampling),
+        ];
+        match not_built.iter().find(|(_, asked)| *asked) {
+            Some((what, _)) => Err(LoadError::unsupported(FILE, what)),
+            None => Ok(()),
         }
     }
-}
 
-/// `torch.linspace` in f32: each half counts from its own end.
-fn linspace(start: f32, end: f32, n: usize) -> Vec<f32> {
-    let step = (end - start) / (n - 1) as f32;
-    let at = |i: usize| if i < n / 2 { start + step * i as f32 } else { end - step * (n - 1 - i) as f32 };
-    (0..n).map(at).collect()
+    /// Whether the denoiser predicts a flow, whose noise levels run from 0 to 1.
+    pub fn is_flow(&self) -> bool {
+        self.prediction_type == Prediction::Flow || self.use_flow_sigmas || self.class_name.starts_with("FlowMatch")
+    }
+
+    /// The sampler that the folder was published with; the nearest there is.
+    pub fn sampler(&self) -> Sampler {
+        let name = match self.class_name.as_str() {
+            "DPMSolverMultistepScheduler" if self.algorithm_type.as_deref() == Some("sde-dpmsolver++") => {
+                "dpmpp_2m_sde"
+            }
+            "DEISMultistepScheduler" | "DPMSolverSinglestepScheduler" => "dpmpp_2m",
+            "KDPM2AncestralDiscreteScheduler" | "DDPMScheduler" => "euler_a",
+            "KDPM2DiscreteScheduler" => "heun",
+            "TCDScheduler" => "lcm",
+            name => name,
+        };
+        let sampler = name.parse().map_or(Sampler::Euler, |name: SamplerName| name.sampler);
+        if self.supports(sampler) { sampler } else { Sampler::Euler }
+    }
+
+    /// Whether a sampler can run this folder's denoiser.
+    pub fn supports(&self, sampler: Sampler) -> bool {
+        let of_flows = [Sampler::Euler, Sampler::Dpmpp2m, Sampler::Dpmpp2mSde, Sampler::UniPc];
+        !self.is_flow() || of_flows.contains(&sampler)
+    }
 }

@@ -54,10 +54,13 @@ enum Merge {
     Line(String),
 }
 
+/// A token of `tokenizer.json` that is recognised in raw text.
 #[derive(Deserialize)]
-struct Added {
-    id: u32,
-    content: String,
+pub struct Added {
+    /// Its id.
+    pub id: u32,
+    /// How it is written.
+    pub content: String,
 }
 
 /// Reads whichever form is in `folder`; `vocab.json` wins where both are.
@@ -104,8 +107,8 @@ async fn read_merges(source: &impl Source, file: &str) -> Result<Vec<(String, St
     merges.collect()
 }
 
-/// The roles from `special_tokens_map.json` or `tokenizer_config.json`, CLIP's own where neither says.
-async fn read_roles(source: &impl Source, folder: &str) -> Result<Roles, LoadError> {
+/// What `special_tokens_map.json`, or else `tokenizer_config.json`, says in words: `eos_token` and others.
+pub async fn said(source: &impl Source, folder: &str) -> Result<HashMap<String, String>, LoadError> {
     let mut said: HashMap<String, String> = HashMap::new();
     for name in ["special_tokens_map.json", "tokenizer_config.json"] {
         let file = format!("{folder}/{name}");
@@ -118,6 +121,12 @@ async fn read_roles(source: &impl Source, folder: &str) -> Result<Roles, LoadErr
             }
         }
     }
+    Ok(said)
+}
+
+/// The roles that the folder names, CLIP's own where it does not.
+async fn read_roles(source: &impl Source, folder: &str) -> Result<Roles, LoadError> {
+    let said = said(source, folder).await?;
     let role = |key: &str, usual: &str| said.get(key).cloned().unwrap_or_else(|| usual.to_owned());
     let eos = role("eos_token", "<|endoftext|>");
     Ok(Roles {

@@ -1,11 +1,20 @@
-//! CLIP's tokenizer: text to the ids of byte-level BPE tokens.
+//! The tokenizers: CLIP's here, T5's in [`Unigram`], windows for prompts of any length.
 //!
-//! The rules are those of OpenAI's CLIP (Radford et al. 2021) as transformers applies them: special
+//! CLIP's gives the ids of byte-level BPE tokens. The rules are those of OpenAI's CLIP (Radford et al. 2021) as transformers applies them: special
 //! tokens are cut out of the raw text, the rest is normalised (NFC, lower case), split by CLIP's
 //! pattern, and each piece merged by rank (Sennrich et al. 2016) over bytes written as characters.
 
 mod bytes;
+mod charsmap;
 mod files;
+mod normal;
+mod spiece;
+mod unigram;
+mod unigram_file;
+mod windows;
+
+pub use unigram::Unigram;
+pub use windows::Window;
 
 use crate::{LoadError, Source};
 use regex::Regex;
@@ -33,6 +42,8 @@ pub struct Tokenizer {
     end: u32,
     pad: u32,
     largest: u32,
+    /// Words that stand for learned vectors, the longest first.
+    concepts: Vec<windows::Concept>,
 }
 
 impl Tokenizer {
@@ -48,8 +59,11 @@ impl Tokenizer {
         };
         let (start, end) = (id("start", &roles.bos)?, id("end", &roles.eos)?);
         let (pad, unknown) = (id("padding", &roles.pad)?, id("unknown", &roles.unk)?);
-        let mut special: Vec<_> =
-            special.into_iter().filter_map(|s| vocabulary.get(&s).map(|id| (s.clone(), *id))).collect();
+        let mut special: Vec<_> = special
+            .into_iter()
+            .filter(|s| !s.is_empty())
+            .filter_map(|s| vocabulary.get(&s).map(|id| (s.clone(), *id)))
+            .collect();
         // The longest first, so that a token is not taken for its own beginning.
         special.sort_by_key(|(token, _)| std::cmp::Reverse(token.len()));
         let pattern = Regex::new(PATTERN).map_err(|error| LoadError::bad(&file, error))?;
@@ -63,26 +77,25 @@ impl Tokenizer {
         };
         let merges = merges.iter().enumerate().filter_map(merge).collect();
         let largest = vocabulary.values().copied().max().unwrap_or_default();
-        Ok(Self { bytes, merges, special, pattern, start, end, pad, largest, file })
+        Ok(Self { bytes, merges, special, pattern, start, end, pad, largest, file, concepts: Vec::new() })
     }
 
     /// # Errors
     /// A token's id is beyond a text encoder's vocabulary.
     pub fn check_fits(&self, vocabulary: usize) -> Result<(), LoadError> {
-        if (self.largest as usize) < vocabulary {
-            return Ok(());
-        }
-        let largest = self.largest;
-        Err(LoadError::bad(
-            &self.file,
-            format!("has the token id {largest}, the text encoder knows {vocabulary} tokens"),
-        ))
+        check_fits(&self.file, self.largest, vocabulary)
     }
 
     /// Ids of the text between start and end token, cut and padded to `length`.
     pub fn encode(&self, text: &str, length: usize) -> Vec<u32> {
-        let mut ids = vec![self.start];
+        let mut ids = Vec::new();
         self.tokens(text, &mut ids);
+        self.framed(ids, length)
+    }
+
+    /// The ids between start and end token, cut and padded to `length`.
+    fn framed(&self, mut ids: Vec<u32>, length: usize) -> Vec<u32> {
+        ids.insert(0, self.start);
         ids.truncate(length.saturating_sub(1));
         ids.push(self.end);
         ids.resize(length, self.pad);
@@ -92,19 +105,12 @@ impl Tokenizer {
     /// The ids of a text without start, end and padding.
     fn tokens(&self, text: &str, ids: &mut Vec<u32>) {
         let mut rest = text;
-        while let Some((at, token, id)) = self.next_special(rest) {
+        while let Some((at, token, id)) = next_special(&self.special, rest) {
             self.ordinary(&rest[..at], ids);
             ids.push(id);
             rest = &rest[at + token.len()..];
         }
         self.ordinary(rest, ids);
-    }
-
-    fn next_special(&self, text: &str) -> Option<(usize, &str, u32)> {
-        let found =
-            self.special.iter().filter_map(|(token, id)| Some((text.find(token.as_str())?, token.as_str(), *id)));
-        // `min_by_key` keeps the first of equals: the longest token at that place.
-        found.min_by_key(|(at, _, _)| *at)
     }
 
     fn ordinary(&self, text: &str, ids: &mut Vec<u32>) {
@@ -144,4 +150,19 @@ fn joined(ids: &[u32], pair: (u32, u32), merged: u32) -> Vec<u32> {
         out.push(if meets { merged } else { id });
     }
     out
+}
+
+/// The first special token in a text: where, how it is written, its id. `special` has the longest first.
+fn next_special<'a>(special: &'a [(String, u32)], text: &str) -> Option<(usize, &'a str, u32)> {
+    let found = special.iter().filter_map(|(token, id)| Some((text.find(token.as_str())?, token.as_str(), *id)));
+    // `min_by_key` keeps the first of equals: the longest token at that place.
+    found.min_by_key(|(at, _, _)| *at)
+}
+
+/// Fails when the id `largest` is beyond a vocabulary of so many tokens.
+fn check_fits(file: &str, largest: u32, vocabulary: usize) -> Result<(), LoadError> {
+    if (largest as usize) < vocabulary {
+        return Ok(());
+    }
+    Err(LoadError::bad(file, format!("has the token id {largest}, the text encoder knows {vocabulary} tokens")))
 }

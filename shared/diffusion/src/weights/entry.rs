@@ -122,6 +122,31 @@ impl Entry {
         }
         Ok(values)
     }
+
+    /// Some of its values, without reading the others where they lie apart in the file.
+    ///
+    /// # Errors
+    /// As [`Entry::read`]; or it has fewer values.
+    pub async fn read_part(&self, source: &impl Source, name: &str, part: Range<usize>) -> Result<Vec<f32>, LoadError> {
+        let missing = || LoadError::bad(&self.file, format!("tensor {name} has no values {part:?}"));
+        if part.start > part.end || part.end > self.shape.iter().product() {
+            return Err(missing());
+        }
+        let apart = |storage: &Storage| {
+            let bytes = |values: usize| storage.bytes(values as u64);
+            let (start, end) = (self.range.start + bytes(part.start)?, self.range.start + bytes(part.end)?);
+            (self.view == View::Plain && end <= self.range.end).then_some(start..end)
+        };
+        match self.storage.as_ref().ok().and_then(apart) {
+            Some(range) => Entry { range, shape: vec![part.len()], ..self.clone() }.read(source, name).await,
+            None => self.read(source, name).await?.get(part.clone()).map(<[f32]>::to_vec).ok_or_else(missing),
+        }
+    }
+
+    /// Stored bytes of so many of its values, 0 where they are no whole number of bytes.
+    pub fn stored(&self, values: usize) -> u64 {
+        self.storage.as_ref().ok().and_then(|storage| storage.bytes(values as u64)).unwrap_or_default()
+    }
 }
 
 /// A matrix of `shape` from its transpose.

@@ -4,7 +4,6 @@
 //! near the size of the largest tensor.
 
 pub mod checkpoint;
-mod embedding;
 mod entry;
 mod gguf;
 mod header;
@@ -16,9 +15,11 @@ mod storage;
 
 use crate::{Device, LoadError, Observer, Source, Stage};
 use burn::tensor::{Tensor, TensorData};
-use std::{collections::BTreeMap, ops::ControlFlow};
+use std::{
+    collections::BTreeMap,
+    ops::{ControlFlow, Range},
+};
 
-pub use embedding::{Vectors, embedding};
 pub use entry::{Entry, Listing, View};
 pub use gguf::{Block, quantise_q8_0};
 pub use header::{Header, read as header};
@@ -30,6 +31,19 @@ pub use storage::Storage;
 pub trait Load {
     /// The tensor `name`, of exactly this shape, as f32 values in row-major order.
     fn values(&mut self, name: &str, shape: &[usize]) -> impl Future<Output = Result<Vec<f32>, LoadError>>;
+    /// Some of a tensor's values in row-major order: for a table that is far larger than what is needed of it.
+    fn part(
+        &mut self,
+        name: &str,
+        shape: &[usize],
+        part: Range<usize>,
+    ) -> impl Future<Output = Result<Vec<f32>, LoadError>> {
+        async move {
+            let values = self.values(name, shape).await?;
+            let found = values.get(part.clone()).map(<[f32]>::to_vec);
+            found.ok_or_else(|| LoadError::bad(name, format!("has no values {part:?}")))
+        }
+    }
     /// The tensor's shape, or `None` when there is no such tensor.
     fn shape(&self, name: &str) -> Option<&[usize]>;
     /// Where tensors are put.
@@ -56,6 +70,20 @@ pub struct Progress {
     pub loaded: u64,
     /// Bytes in all.
     pub total: u64,
+}
+
+impl Progress {
+    /// Nothing yet of these files.
+    ///
+    /// # Errors
+    /// A file is missing.
+    pub async fn of(source: &impl Source, files: &[String]) -> Result<Self, LoadError> {
+        let mut total = 0;
+        for file in files {
+            total += source.len(file).await?.ok_or_else(|| LoadError::bad(file, "the file is missing"))?;
+        }
+        Ok(Self { loaded: 0, total })
+    }
 }
 
 /// The weight files of a component's folder, under the names that diffusers and transformers use.
@@ -160,6 +188,18 @@ impl<S: Source, O: Observer> Load for Weights<'_, S, O> {
             ControlFlow::Continue(()) => Ok(values),
             ControlFlow::Break(()) => Err(LoadError::Cancelled),
         }
+    }
+
+    async fn part(&mut self, name: &str, shape: &[usize], part: Range<usize>) -> Result<Vec<f32>, LoadError> {
+        let entry = self.listing.tensors.get(name).filter(|entry| entry.shape == shape);
+        let Some(entry) = entry else {
+            // The whole tensor has the right error.
+            self.values(name, shape).await?;
+            return Ok(Vec::new());
+        };
+        let values = entry.read_part(self.source, name, part).await?;
+        self.progress.loaded += entry.stored(values.len());
+        Ok(values)
     }
 
     fn shape(&self, name: &str) -> Option<&[usize]> {

@@ -4,7 +4,7 @@ use super::{Kept, Load, tensor};
 use crate::{LoadError, model::Linear};
 use burn::tensor::Tensor;
 use fresco_kernels::{Conv2d, Norm, Padding};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Range};
 
 /// A prefix of tensor names, such as `down_blocks.0.resnets.1.`.
 pub struct Scope<'a, W> {
@@ -23,6 +23,11 @@ impl<'a, W: Load> Scope<'a, W> {
         Scope { prefix: format!("{}{part}.", self.prefix), weights: self.weights }
     }
 
+    /// The same place.
+    pub fn here(&mut self) -> Scope<'_, W> {
+        Scope { prefix: self.prefix.clone(), weights: self.weights }
+    }
+
     /// Whether a tensor is there.
     pub fn has(&self, name: &str) -> bool {
         self.weights.shape(&format!("{}{name}", self.prefix)).is_some()
@@ -38,6 +43,11 @@ impl<'a, W: Load> Scope<'a, W> {
     /// The values of a tensor.
     pub async fn values(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, LoadError> {
         self.weights.values(&format!("{}{name}", self.prefix), shape).await
+    }
+
+    /// Some of a tensor's values.
+    pub async fn part(&mut self, name: &str, shape: &[usize], part: Range<usize>) -> Result<Vec<f32>, LoadError> {
+        self.weights.part(&format!("{}{name}", self.prefix), shape, part).await
     }
 
     /// A vector on the device.
@@ -91,11 +101,22 @@ impl<'a, W: Load> Scope<'a, W> {
         stride: usize,
         padding: Padding,
     ) -> Result<Conv2d, LoadError> {
+        let filters = self.filters((from, to), kernel, stride, padding).await?;
+        Ok(Conv2d { bias: Some(self.vector("bias", to).await?), ..filters })
+    }
+
+    /// A convolution without bias.
+    pub async fn filters(
+        &mut self,
+        (from, to): (usize, usize),
+        kernel: usize,
+        stride: usize,
+        padding: Padding,
+    ) -> Result<Conv2d, LoadError> {
         let shape = [to, kernel, kernel, from];
         let lay = |published: Vec<f32>| channels_last(&published, from, kernel * kernel);
         let weight = self.laid("weight", &[to, from, kernel, kernel], shape, Kept::filters, lay).await?;
-        let bias = Some(self.vector("bias", to).await?);
-        Ok(Conv2d { weight, bias, stride, padding })
+        Ok(Conv2d { weight, bias: None, stride, padding })
     }
 }
 

@@ -104,7 +104,7 @@ fn SamplerChoice() -> impl IntoView {
             <select id="sampler" data-testid="sampler" prop:value=move || desk.form.with(|form| form.sampler.clone())
                 on:change:target=move |event| desk.form.update(|form| form.set(Field::Sampler, event.target().value()))>
                 {Sampler::ALL.iter().map(|sampler| view! {
-                    <option value=sampler.name()>{sampler.name()}</option>
+                    <option value=sampler.name()>{sampler.label()}</option>
                 }).collect_view()}
             </select>
         </div>

@@ -1,0 +1,39 @@
+//! What is done to a finished picture: pure functions of pixels, the same on every engine.
+//!
+//! All of them work on the 8-bit values as they are (in gamma space, as image editors and Pillow do),
+//! compute in f32 and round once at their end.
+
+mod blur;
+mod enhance;
+mod resample;
+
+use crate::Picture;
+use fresco_api::Post;
+
+pub use blur::gaussian_blur;
+pub use enhance::{brightness, contrast, sharpness};
+pub use resample::resize;
+
+/// Everything that `post` asks for, in its order. Bounds were checked by [`Post::check`].
+pub fn apply(picture: Picture, post: &Post) -> Picture {
+    let steps: [(Option<f32>, fn(&Picture, f32) -> Picture); 4] = [
+        (post.brightness, brightness),
+        (post.contrast, contrast),
+        (post.sharpness, sharpness),
+        (post.blur, gaussian_blur),
+    ];
+    let picture = match post.scale() {
+        0 | 1 => picture,
+        times => resize(&picture, (picture.width * times, picture.height * times)),
+    };
+    steps.into_iter().fold(picture, |picture, (value, step)| match value {
+        Some(value) => step(&picture, value),
+        None => picture,
+    })
+}
+
+/// The nearest of 256 levels.
+fn to_byte(x: f32) -> u8 {
+    // The cast ends at 0 and 255 by itself.
+    (x + 0.5).floor() as u8
+}
