@@ -69,6 +69,7 @@ on_both! {
     sampler_pictures = crate::samplers::pictures;
     cancel_between_steps = crate::pictures::cancel;
     checkpoint_picture = crate::checkpoints::picture;
+    lora_on_a_pipeline = crate::lora::on_a_pipeline;
     lora_applied_and_removed = crate::lora::applied_and_removed;
     probe = crate::blocks::probe;
 }

@@ -3,9 +3,10 @@
 use crate::{
     checkpoints,
     files::{a, b, golden},
+    pictures::{first_of_a, first_run},
 };
 use fresco_diffusion::{
-    Device, LoadError, Silent,
+    Device, LoadError, Pipeline, Silent,
     weights::{
         Keeping, Kept, Listing, Load, Progress, Scope, Weights,
         checkpoint::{Checkpoint, Nothing, Part},
@@ -142,6 +143,38 @@ async fn build(patches: &Patches<&Memory>, kept: &mut Kept, on: &Device) -> ([Ve
     let other = root.at("conv_in").conv2d((4, 16), 3, 1, Padding::same(1)).await.expect("the layer is read");
     let layers = [read(linear.weight).await, read(conv.weight).await, read(other.weight).await];
     (layers, progress.loaded)
+}
+
+/// A loaded model takes a LoRA and gives it back: with it, it draws what a folder of merged weights draws.
+pub async fn on_a_pipeline(on: &Device) {
+    let (model, loras) = (a().folder, files());
+    let pipeline = Pipeline::load(&model, on, &mut Silent).await.expect("it loads");
+    let base = first_run(&pipeline).await;
+    let lora = Lora::open(&loras, "kohya").await.expect("it opens");
+    let asked = pipeline.resolve_loras(&model, vec![(lora, 0.75.into())]).await.expect("it is for this model");
+    let pipeline = pipeline.with_loras(&model, &asked, &mut Silent).await.expect("it is added");
+    let with = first_run(&pipeline).await;
+    assert_ne!(with, base, "the LoRA changes the picture");
+    assert_eq!(with, first_of_a(&merged_folder(&asked, on).await, on).await, "the picture of merged weights");
+    let mut pipeline = pipeline;
+    pipeline.drop_text_encoders();
+    pipeline.load_text_encoders_with(&model, &asked, &mut Silent).await.expect("they come back");
+    assert_eq!(first_run(&pipeline).await, with, "the picture after the text encoders were away");
+    let none = Patches::<&Memory>::none();
+    let pipeline = pipeline.with_loras(&model, &none, &mut Silent).await.expect("it is taken away");
+    assert_eq!(first_run(&pipeline).await, base, "the picture without the LoRA");
+}
+
+/// Model A with the changes written into its files.
+async fn merged_folder(patches: &Patches<&Memory>, on: &Device) -> Memory {
+    let mut folder = a().folder;
+    for (part, name) in patches.names() {
+        let place = component(&a().folder, part).await.tensors[name].range.clone();
+        let (_, values) = merged(patches, part, name, on).await;
+        let bytes: Vec<u8> = values.into_iter().flat_map(f32::to_le_bytes).collect();
+        folder.file(&part.file())[place.start as usize..place.end as usize].copy_from_slice(&bytes);
+    }
+    folder
 }
 
 /// Names of the original layout, in kohya's and in `ComfyUI`'s spelling.

@@ -77,6 +77,7 @@ on_cpu! {
     floats_of_a_byte = crate::gguf::eighths;
     lora_merges = crate::lora::merges;
     lora_applied_and_removed = crate::lora::applied_and_removed;
+    lora_on_a_pipeline = crate::lora::on_a_pipeline;
     lora_original_names = crate::lora::original_names;
     lora_text_names = crate::lora::text_names;
     lora_fused = crate::lora::fused;
