@@ -79,6 +79,7 @@ on_both! {
     shared_attention = crate::style::shared_attention;
     cancel_between_steps = crate::pictures::cancel;
     checkpoint_picture = crate::checkpoints::picture;
+    lora_on_a_pipeline = crate::lora::on_a_pipeline;
     lora_applied_and_removed = crate::lora::applied_and_removed;
     probe = crate::blocks::probe;
 }
@@ -238,6 +239,11 @@ mod host {
     }
 
     #[wasm_bindgen_test]
+    async fn lora_text_names() {
+        crate::lora::text_names(&Device::flex()).await;
+    }
+
+    #[wasm_bindgen_test]
     async fn lora_fused() {
         crate::lora::fused(&Device::flex()).await;
     }
@@ -245,11 +251,6 @@ mod host {
     #[wasm_bindgen_test]
     async fn lora_notes_and_refusals() {
         crate::lora::notes_and_refusals(&Device::flex()).await;
-    }
-
-    #[wasm_bindgen_test]
-    async fn textual_inversions() {
-        crate::lora::embeddings(&Device::flex()).await;
     }
 
     #[wasm_bindgen_test]

@@ -91,7 +91,9 @@ pub async fn tensors(_: &Device) {
 
 async fn compare(what: &str, source: &impl Source, listing: &Listing, digests: &str) {
     let mut digests = digests.as_bytes().chunks_exact(8).map(|digest| String::from_utf8_lossy(digest).into_owned());
-    for (name, entry) in &listing.tensors {
+    // In Stable Diffusion 2 diffusers leaves out what the model does not use.
+    let used = |name: &str| !(what.starts_with("sd2") && name == "text_projection.weight");
+    for (name, entry) in listing.tensors.iter().filter(|(name, _)| used(name)) {
         let values = entry.read(source, name).await.expect("the tensor is read");
         assert_eq!(Some(digest(name, &entry.shape, &values)), digests.next(), "{what}: {name} {:?}", entry.shape);
     }

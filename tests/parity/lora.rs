@@ -2,15 +2,16 @@
 
 use crate::{
     checkpoints,
-    files::{a, golden},
+    files::{a, b, golden},
+    pictures::{first_of_a, first_run},
 };
 use fresco_diffusion::{
-    Device, LoadError, Silent,
+    Device, LoadError, Pipeline, Silent,
     weights::{
         Keeping, Kept, Listing, Load, Progress, Scope, Weights,
         checkpoint::{Checkpoint, Nothing, Part},
-        embedding, listing,
-        lora::{Lora, Patched, Patches},
+        listing,
+        lora::{Lora, Patched, Patches, Strength},
     },
 };
 use fresco_kernels::Padding;
@@ -19,7 +20,7 @@ use fresco_tests::{
     memory::Memory,
     synthetic::Recipe,
 };
-use safetensors::{Dtype, serialize, tensor::TensorView};
+use safetensors::serialize;
 use serde::Deserialize;
 use std::{collections::BTreeMap, collections::HashMap};
 
@@ -61,7 +62,7 @@ async fn patches<'a>(
     let (unet, text) = (component(model, Part::Unet).await, component(model, Part::TextEncoder).await);
     let mut opened = Vec::new();
     for (file, weight) in asked {
-        opened.push((Lora::open(loras, file).await?, *weight));
+        opened.push((Lora::open(loras, file).await?, Strength::from(*weight)));
     }
     Patches::new(opened, &[(Part::Unet, &unet), (Part::TextEncoder, &text)])
 }
@@ -116,7 +117,7 @@ pub async fn merges(on: &Device) {
 pub async fn applied_and_removed(on: &Device) {
     let loras = files();
     let asked = patches(&loras, &[("peft", 1.0)], &a().folder).await.expect("it is for this model");
-    let none = Patches::new(Vec::<(Lora<&Memory>, f32)>::new(), &[]).expect("nothing is for any model");
+    let none = Patches::none();
     let mut kept = Kept::default();
     let (base, first) = build(&none, &mut kept, on).await;
     asked.names().for_each(|(_, name)| kept.forget(name));
@@ -144,6 +145,38 @@ async fn build(patches: &Patches<&Memory>, kept: &mut Kept, on: &Device) -> ([Ve
     (layers, progress.loaded)
 }
 
+/// A loaded model takes a LoRA and gives it back: with it, it draws what a folder of merged weights draws.
+pub async fn on_a_pipeline(on: &Device) {
+    let (model, loras) = (a().folder, files());
+    let pipeline = Pipeline::load(&model, on, &mut Silent).await.expect("it loads");
+    let base = first_run(&pipeline).await;
+    let lora = Lora::open(&loras, "kohya").await.expect("it opens");
+    let asked = pipeline.resolve_loras(&model, vec![(lora, 0.75.into())]).await.expect("it is for this model");
+    let pipeline = pipeline.with_loras(&model, &asked, &mut Silent).await.expect("it is added");
+    let with = first_run(&pipeline).await;
+    assert_ne!(with, base, "the LoRA changes the picture");
+    assert_eq!(with, first_of_a(&merged_folder(&asked, on).await, on).await, "the picture of merged weights");
+    let mut pipeline = pipeline;
+    pipeline.drop_text_encoders();
+    pipeline.load_text_encoders_with(&model, &asked, &mut Silent).await.expect("they come back");
+    assert_eq!(first_run(&pipeline).await, with, "the picture after the text encoders were away");
+    let none = Patches::<&Memory>::none();
+    let pipeline = pipeline.with_loras(&model, &none, &mut Silent).await.expect("it is taken away");
+    assert_eq!(first_run(&pipeline).await, base, "the picture without the LoRA");
+}
+
+/// Model A with the changes written into its files.
+async fn merged_folder(patches: &Patches<&Memory>, on: &Device) -> Memory {
+    let mut folder = a().folder;
+    for (part, name) in patches.names() {
+        let place = component(&a().folder, part).await.tensors[name].range.clone();
+        let (_, values) = merged(patches, part, name, on).await;
+        let bytes: Vec<u8> = values.into_iter().flat_map(f32::to_le_bytes).collect();
+        folder.file(&part.file())[place.start as usize..place.end as usize].copy_from_slice(&bytes);
+    }
+    folder
+}
+
 /// Names of the original layout, in kohya's and in `ComfyUI`'s spelling.
 pub async fn original_names(_: &Device) {
     let folder = Memory::new(&[("xl", &checkpoints::recipe("sdxl").file()), ("3", &checkpoints::recipe("sd3").file())]);
@@ -169,11 +202,30 @@ pub async fn original_names(_: &Device) {
     assert_eq!(found.expect("it is found"), [format!("{at}q.weight")]);
 }
 
+/// The spellings of a text encoder's attention, for files with transformers' old prefix and without.
+pub async fn text_names(_: &Device) {
+    for (model, prefix) in [(a(), "text_model."), (b(), "")] {
+        let text = component(&model.folder, Part::TextEncoder).await;
+        let name = format!("{prefix}encoder.layers.1.self_attn.q_proj.weight");
+        let shape = text.shape(&name).expect("the tensor is there");
+        for module in [
+            "lora_te_text_model_encoder_layers_1_self_attn_q_proj",
+            "lora_te1_text_model_encoder_layers_1_self_attn_q_proj",
+            "text_encoder.text_model.encoder.layers.1.self_attn.q_proj",
+            "text_encoder.encoder.layers.1.self_attn.q_proj",
+            "text_encoder.text_model.encoder.layers.1.self_attn.to_q",
+        ] {
+            let found = resolve(module, shape, (Part::TextEncoder, &text)).await.expect("it is found");
+            assert_eq!(found, [name.as_str()], "{module}");
+        }
+    }
+}
+
 /// The tensors that a LoRA of one layer changes.
 async fn resolve(module: &str, shape: &[usize], model: (Part, &Listing)) -> Result<Vec<String>, LoadError> {
     let loras = Memory::new(&[("one", &one(module, shape, 2).file())]);
     let lora = Lora::open(&loras, "one").await?;
-    let patches = Patches::new(vec![(lora, 1.0)], &[model])?;
+    let patches = Patches::new(vec![(lora, 1.0.into())], &[model])?;
     Ok(patches.names().map(|(_, name)| name.to_owned()).collect())
 }
 
@@ -194,7 +246,7 @@ pub async fn fused(on: &Device) {
     let recipe = one("lora_unet_joint_blocks_1_x_block_attn_qkv", &[48, 16], 2);
     let loras = Memory::new(&[("one", &recipe.file())]);
     let lora = Lora::open(&loras, "one").await.expect("it opens");
-    let patches = Patches::new(vec![(lora, 0.5)], &[(Part::Transformer, transformer)]).expect("it fits");
+    let patches = Patches::new(vec![(lora, 0.5.into())], &[(Part::Transformer, transformer)]).expect("it fits");
     let (mut silent, mut progress) = (Silent, Progress::default());
     let files = [Part::Transformer.file()];
     let base = Weights::open(&model, &files, on, &mut silent, &mut progress).await.expect("the file opens");
@@ -233,7 +285,7 @@ pub async fn notes_and_refusals(on: &Device) {
     let mut dora = plain.clone();
     dora.0.insert(format!("unet.{TO_Q}.dora_scale"), (vec![16], 1.0, 0.0));
     let mut half = plain.clone();
-    half.0.retain(|name, _| name.contains("down"));
+    half.0.retain(|name, _| name.contains("lora_down"));
     for (bytes, expected) in [
         (
             one("lora_unet_nothing_like_it", &[16, 16], 2).file(),
@@ -259,30 +311,4 @@ fn noted(recipe: &Recipe, notes: &str) -> Vec<u8> {
     let tensors = safetensors::SafeTensors::deserialize(&file).expect("the file is whole");
     let notes = HashMap::from([("lora_adapter_metadata".to_owned(), notes.to_owned())]);
     serialize(tensors.tensors(), Some(notes)).expect("the file can be written")
-}
-
-/// Textual-inversion files of A1111, XL and diffusers.
-pub async fn embeddings(_: &Device) {
-    let tensor = |name: &str, shape: Vec<usize>| {
-        let count: usize = shape.iter().product();
-        (name.to_owned(), shape, (0..count).flat_map(|i| (i as f32).to_le_bytes()).collect::<Vec<u8>>())
-    };
-    let file = |tensors: &[(String, Vec<usize>, Vec<u8>)]| {
-        let views = tensors.iter().map(|(name, shape, bytes)| {
-            (name.clone(), TensorView::new(Dtype::F32, shape.clone(), bytes).expect("it fits"))
-        });
-        serialize(views, None).expect("the file can be written")
-    };
-    let a1111 = embedding("e", &file(&[tensor("emb_params", vec![2, 3])])).await.expect("it is read");
-    assert_eq!((a1111[0].key.as_str(), a1111[0].count, a1111[0].width), ("emb_params", 2, 3));
-    assert_eq!(a1111[0].values, [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]);
-    let xl = file(&[tensor("clip_l", vec![1, 3]), tensor("clip_g", vec![1, 5])]);
-    let widths: Vec<(String, usize)> =
-        embedding("e", &xl).await.expect("it is read").into_iter().map(|found| (found.key, found.width)).collect();
-    assert_eq!(widths, [("clip_g".to_owned(), 5), ("clip_l".to_owned(), 3)]);
-    let word = embedding("e", &file(&[tensor("<cat>", vec![4])])).await.expect("it is read");
-    assert_eq!((word[0].key.as_str(), word[0].count, word[0].width), ("<cat>", 1, 4));
-    for bad in [file(&[tensor("conv", vec![2, 2, 1])]), file(&[]), b"PK\x03\x04zipzip".to_vec(), vec![]] {
-        assert!(embedding("e", &bad).await.is_err());
-    }
 }

@@ -91,10 +91,11 @@ on_cpu! {
     floats_of_a_byte = crate::gguf::eighths;
     lora_merges = crate::lora::merges;
     lora_applied_and_removed = crate::lora::applied_and_removed;
+    lora_on_a_pipeline = crate::lora::on_a_pipeline;
     lora_original_names = crate::lora::original_names;
+    lora_text_names = crate::lora::text_names;
     lora_fused = crate::lora::fused;
     lora_notes_and_refusals = crate::lora::notes_and_refusals;
-    textual_inversions = crate::lora::embeddings;
     damaged_headers = crate::fuzz::headers;
     damaged_tokenizers = crate::fuzz::tokenizers;
     probe = crate::blocks::probe;

@@ -43,7 +43,11 @@ fn params(run: Run) -> Params {
 
 /// The pixels of model A's first run, with the model read from `source`.
 pub async fn first_of_a(source: &impl Source, on: &Device) -> Vec<u8> {
-    let pipeline = Pipeline::load(source, on, &mut Silent).await.expect("it loads");
+    first_run(&Pipeline::load(source, on, &mut Silent).await.expect("it loads")).await
+}
+
+/// The pixels of model A's first run.
+pub async fn first_run(pipeline: &Pipeline) -> Vec<u8> {
     let run = runs()["a"].values().next().expect("there is a run").clone();
     pipeline.generate(&params(run), &mut Silent).await.expect("it runs").picture.rgb
 }

@@ -14,7 +14,8 @@ ATTENTION = "down_blocks.0.attentions.0.transformer_blocks.0.attn1"
 # A linear layer, one with bias, a 1x1 convolution, a 3x3 convolution, and one of the text encoder.
 UNET = [f"{ATTENTION}.to_q", f"{ATTENTION}.to_out.0", "down_blocks.0.attentions.0.proj_in",
         "down_blocks.1.resnets.0.conv1", "mid_block.attentions.0.transformer_blocks.0.ff.net.2"]
-TEXT = ["encoder.layers.1.self_attn.q_proj", "encoder.layers.0.mlp.fc1"]
+# Not its attention: with transformers 5, diffusers 0.42 silently leaves out what kohya's files say of that.
+TEXT = ["encoder.layers.1.mlp.fc2", "encoder.layers.0.mlp.fc1"]
 
 # Of a merged weight only some rows are kept.
 EACH = 5
@@ -114,7 +115,9 @@ def write(out):
         return StableDiffusionPipeline.from_pretrained(out / "sd-a", dtype=torch.float32, local_files_only=True)
 
     pipe = load()
-    base = {f"unet/{name}.weight": module(pipe.unet, name).weight.detach().clone() for name in UNET}
+    parts = [("unet", pipe.unet, UNET), ("text_encoder", pipe.text_encoder, TEXT)]
+    base = {f"{part}/{name}.weight": module(model, name).weight.detach().clone()
+            for part, model, names in parts for name in names}
     recipes = {"kohya": kohya(pipe), "peft": peft_style(pipe)}
     golden = {f"kohya/{name}": value for name, value in merged(pipe, [(fill(recipes["kohya"]), 0.75)]).items()}
     both = merged(load(), [(fill(recipes["kohya"]), 0.75), (fill(recipes["peft"]), -0.5)])

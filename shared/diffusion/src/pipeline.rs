@@ -1,8 +1,10 @@
 //! A loaded model: text encoders, denoiser and autoencoder of whatever family as one value.
 
+mod loras;
+
 use crate::{
     Device, LoadError, Observer, RunError, Source,
-    family::{Asked, Component, Denoiser, FamilyName, Loading, Parts, Texts},
+    family::{Asked, Component, Denoiser, FamilyName, Loading, NO_LORAS, Parts, Shelves, Texts},
     finish::Finish,
     model::{
         Conditioning,
@@ -12,6 +14,7 @@ use crate::{
 };
 use fresco_api::{ApiError, ErrorCode, Params, Sampler};
 use fresco_kernels::Kernels;
+use std::collections::BTreeSet;
 
 /// What a model's files say about the requests it takes and the room it needs.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -63,6 +66,10 @@ pub struct Pipeline {
     encoder: Encoder,
     device: Device,
     kernels: &'static dyn Kernels,
+    /// The tensors of text encoders and denoiser, for LoRAs to come and go.
+    kept: Shelves,
+    /// The tensors that LoRAs changed, with their parts' folders.
+    changed: BTreeSet<(&'static str, String)>,
     pub(crate) finish: Finish,
 }
 
@@ -96,16 +103,20 @@ impl Pipeline {
     ) -> Result<Self, LoadError> {
         let parts = Parts::read(source).await?;
         let facts = facts(source, &parts).await?;
-        let loading = &mut Loading::new(source, device, observer, &facts.components);
+        let mut kept = Shelves::new();
+        let loading = &mut Loading::new((source, &NO_LORAS), device, observer, &facts.components, &mut kept);
         let texts = match options.text_encoders {
             true => Some(parts.load_texts(loading).await?),
             false => None,
         };
         let denoiser = parts.load_denoiser(loading).await?;
         let (decoder, encoder) = parts.load_autoencoder(loading).await?;
+        // No LoRA changes it.
+        kept.remove("vae");
         let (device, kernels) = (device.clone(), fresco_kernels::fast());
         let finish = Finish::default();
-        Ok(Self { facts, parts, texts, denoiser, decoder, encoder, device, kernels, finish })
+        let changed = BTreeSet::new();
+        Ok(Self { facts, parts, texts, denoiser, decoder, encoder, device, kernels, kept, changed, finish })
     }
 
     /// What the files say.
@@ -113,7 +124,7 @@ impl Pipeline {
         &self.facts
     }
 
-    /// Brings the text encoders back, from the files that the model was loaded from.
+    /// Brings the text encoders back, from the files that the model was loaded from, without any LoRA.
     ///
     /// # Errors
     /// As [`Pipeline::load`].
@@ -122,16 +133,14 @@ impl Pipeline {
         source: &impl Source,
         observer: &mut impl Observer,
     ) -> Result<(), LoadError> {
-        if self.texts.is_none() {
-            let loading = &mut Loading::new(source, &self.device, observer, &self.facts.components);
-            self.texts = Some(self.parts.load_texts(loading).await?);
-        }
-        Ok(())
+        self.load_text_encoders_with(source, &NO_LORAS, observer).await
     }
 
     /// Gives the text encoders' memory back: a prompt that was read with [`Pipeline::condition`] does not need them.
     pub fn drop_text_encoders(&mut self) {
         self.texts = None;
+        let denoiser = self.parts.denoiser.class().folder();
+        self.kept.retain(|folder, _| folder == denoiser);
     }
 
     /// A request's prompts as the denoiser takes them; before the prompt the negative one when there is guidance.

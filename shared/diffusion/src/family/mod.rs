@@ -13,7 +13,7 @@ use crate::{LoadError, model::Conditioning};
 use fresco_kernels::Kernels;
 
 pub use denoiser::{Denoiser, DenoiserClass, DenoiserConfig};
-pub use parts::{Component, Loading, Part, Parts};
+pub use parts::{Component, Loading, NO_LORAS, Part, Parts, Shelves};
 pub use texts::{Asked, Slot, TextClass, TextConfig, Texts};
 
 /// The families by name.

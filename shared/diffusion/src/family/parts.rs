@@ -6,9 +6,14 @@ use crate::{
     config::{VaeConfig, read_json},
     model::vae::{Decoder, Encoder},
     schedule::ScheduleConfig,
-    weights::{self, Progress, Weights},
+    weights::{
+        self, Keeping, Kept, Progress, Weights,
+        checkpoint::{self, Nothing},
+        lora::{Patched, Patches},
+    },
 };
 use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 
 const INDEX: &str = "model_index.json";
 const VAE: &str = "vae";
@@ -142,7 +147,10 @@ impl Parts {
     ///
     /// # Errors
     /// A tensor is missing, truncated or of another shape, a tokenizer does not fit, or the observer cancelled it.
-    pub async fn load_texts(&self, load: &mut Loading<'_, impl Source, impl Observer>) -> Result<Texts, LoadError> {
+    pub async fn load_texts(
+        &self,
+        load: &mut Loading<'_, impl Source, impl Observer, impl Source>,
+    ) -> Result<Texts, LoadError> {
         let mut encoders = Vec::new();
         for (slot, config) in self.family.texts.iter().zip(&self.texts) {
             encoders.push(match config {
@@ -159,7 +167,7 @@ impl Parts {
     /// A tensor is missing, truncated or of another shape, or the observer cancelled it.
     pub async fn load_denoiser(
         &self,
-        load: &mut Loading<'_, impl Source, impl Observer>,
+        load: &mut Loading<'_, impl Source, impl Observer, impl Source>,
     ) -> Result<Denoiser, LoadError> {
         let device = load.device;
         let mut weights = load.open(self.denoiser.class().folder()).await?;
@@ -172,15 +180,21 @@ impl Parts {
     /// A tensor is missing, truncated or of another shape, or the observer cancelled it.
     pub async fn load_autoencoder(
         &self,
-        load: &mut Loading<'_, impl Source, impl Observer>,
+        load: &mut Loading<'_, impl Source, impl Observer, impl Source>,
     ) -> Result<(Decoder, Encoder), LoadError> {
         let mut weights = load.open(VAE).await?;
         Ok((Decoder::load(weights.root(), &self.vae).await?, Encoder::load(weights.root(), &self.vae).await?))
     }
 }
 
-/// Weights on their way to a device.
-pub struct Loading<'a, S, O> {
+/// Laid-out tensors of every part, by its folder.
+pub type Shelves = BTreeMap<String, Kept>;
+
+/// What is added to weights that are taken as they are.
+pub static NO_LORAS: Patches<Nothing> = Patches::none();
+
+/// Weights on their way to a device, with LoRAs from `L`.
+pub struct Loading<'a, S, O, L> {
     /// Where they come from.
     pub source: &'a S,
     /// Where they go.
@@ -191,20 +205,37 @@ pub struct Loading<'a, S, O> {
     pub progress: Progress,
     /// All parts of the model.
     pub components: &'a [Component],
+    /// What is added.
+    pub loras: &'a Patches<L>,
+    /// What was laid out earlier, and is from now on.
+    pub kept: &'a mut Shelves,
 }
 
-impl<'a, S: Source, O: Observer> Loading<'a, S, O> {
+impl<'a, S: Source, O: Observer, L: Source> Loading<'a, S, O, L> {
     /// Nothing read so far of a model's parts.
-    pub fn new(source: &'a S, device: &'a Device, observer: &'a mut O, components: &'a [Component]) -> Self {
+    pub fn new(
+        (source, loras): (&'a S, &'a Patches<L>),
+        device: &'a Device,
+        observer: &'a mut O,
+        components: &'a [Component],
+        kept: &'a mut Shelves,
+    ) -> Self {
         let total = components.iter().map(|component| component.bytes).sum();
-        Self { source, device, observer, progress: Progress { loaded: 0, total }, components }
+        Self { source, device, observer, progress: Progress { loaded: 0, total }, components, loras, kept }
     }
 
     /// A part's weights, by its folder.
-    pub(super) async fn open(&mut self, folder: &str) -> Result<Weights<'_, S, O>, LoadError> {
+    pub(super) async fn open(
+        &mut self,
+        folder: &str,
+    ) -> Result<Keeping<'_, Patched<'_, Weights<'_, S, O>, L>>, LoadError> {
         let files = self.components.iter().find(|component| component.folder == folder).map(|part| &part.files);
         let files = files.ok_or_else(|| LoadError::bad(folder, "the folder has no weights"))?;
-        Weights::open(self.source, files, self.device, self.observer, &mut self.progress).await
+        let part =
+            checkpoint::Part::of_folder(folder).ok_or_else(|| LoadError::bad(folder, "is no part of a model"))?;
+        let weights = Weights::open(self.source, files, self.device, self.observer, &mut self.progress).await?;
+        let kept = self.kept.entry(folder.to_owned()).or_default();
+        Ok(Keeping::new(Patched::new(weights, self.loras, part), kept))
     }
 }
 

@@ -135,7 +135,7 @@ impl Text {
     pub(super) async fn load(
         slot: &Slot,
         config: &TextConfig,
-        load: &mut Loading<'_, impl Source, impl Observer>,
+        load: &mut Loading<'_, impl Source, impl Observer, impl Source>,
     ) -> Result<Self, LoadError> {
         let (source, device) = (load.source, load.device);
         let clip = match config {

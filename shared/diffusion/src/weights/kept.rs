@@ -4,10 +4,10 @@
 //! forgotten; building the model again then reads that from its file, exactly as at first, and takes
 //! everything else from here. The models need to know nothing of it.
 
-use super::Load;
+use super::{Load, Scope};
 use crate::{Device, LoadError};
 use burn::tensor::Tensor;
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Range};
 
 /// Laid-out tensors by published name.
 #[derive(Default)]
@@ -61,9 +61,20 @@ impl<'a, W> Keeping<'a, W> {
     }
 }
 
+impl<W: Load> Keeping<'_, W> {
+    /// The weights from their root.
+    pub fn root(&mut self) -> Scope<'_, Self> {
+        Scope::root(self)
+    }
+}
+
 impl<W: Load> Load for Keeping<'_, W> {
     async fn values(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, LoadError> {
         self.weights.values(name, shape).await
+    }
+
+    async fn part(&mut self, name: &str, shape: &[usize], part: Range<usize>) -> Result<Vec<f32>, LoadError> {
+        self.weights.part(name, shape, part).await
     }
 
     fn shape(&self, name: &str) -> Option<&[usize]> {

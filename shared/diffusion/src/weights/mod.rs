@@ -4,7 +4,6 @@
 //! near the size of the largest tensor.
 
 pub mod checkpoint;
-mod embedding;
 mod entry;
 mod gguf;
 mod header;
@@ -21,7 +20,6 @@ use std::{
     ops::{ControlFlow, Range},
 };
 
-pub use embedding::{Vectors, embedding};
 pub use entry::{Entry, Listing, View};
 pub use gguf::{Block, quantise_q8_0};
 pub use header::{Header, read as header};

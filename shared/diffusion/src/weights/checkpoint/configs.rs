@@ -122,9 +122,10 @@ fn unet(listing: &Listing, family: Family, velocity: bool) -> Value {
     let levels = listing.count("down_blocks.");
     let width = |level: usize| listing.side(&format!("down_blocks.{level}.resnets.0.conv1.weight"), 0);
     let widths: Vec<usize> = (0..levels).map(width).collect();
-    let kind = |way: &str, level: usize, with: &str, without: &str| {
-        let attends = listing.any(&format!("{way}.{level}.attentions."));
-        if attends { with.to_owned() } else { without.to_owned() }
+    let kinds = |way: &str, with: &str, without: &str| {
+        let attends = |level: usize| listing.any(&format!("{way}.{level}.attentions."));
+        let kind = |level: usize| if attends(level) { with.to_owned() } else { without.to_owned() };
+        (0..levels).map(kind).collect::<Vec<String>>()
     };
     // A level without transformers has the depth that is said of it; the last one's is the middle's.
     let depth = |level: usize| {
@@ -147,8 +148,8 @@ fn unet(listing: &Listing, family: Family, velocity: bool) -> Value {
         "out_channels": listing.side("conv_out.weight", 0),
         "block_out_channels": widths,
         "layers_per_block": listing.count("down_blocks.0.resnets."),
-        "down_block_types": (0..levels).map(|i| kind("down_blocks", i, "CrossAttnDownBlock2D", "DownBlock2D")).collect::<Vec<_>>(),
-        "up_block_types": (0..levels).map(|i| kind("up_blocks", i, "CrossAttnUpBlock2D", "UpBlock2D")).collect::<Vec<_>>(),
+        "down_block_types": kinds("down_blocks", "CrossAttnDownBlock2D", "DownBlock2D"),
+        "up_block_types": kinds("up_blocks", "CrossAttnUpBlock2D", "UpBlock2D"),
         "cross_attention_dim": listing.side("mid_block.attentions.0.transformer_blocks.0.attn2.to_k.weight", 1),
         "transformer_layers_per_block": (0..levels).map(depth).collect::<Vec<_>>(),
         "attention_head_dim": heads,

@@ -33,6 +33,12 @@ impl Part {
         }
     }
 
+    /// The component of a folder.
+    pub fn of_folder(folder: &str) -> Option<Self> {
+        let all = [Part::Unet, Part::Transformer, Part::Vae, Part::TextEncoder, Part::TextEncoder2, Part::TextEncoder3];
+        all.into_iter().find(|part| part.folder() == folder)
+    }
+
     /// Its weights file in that folder.
     pub fn file(self) -> String {
         let name = match self {

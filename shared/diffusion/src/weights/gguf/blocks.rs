@@ -45,10 +45,10 @@ impl Block {
         let mut out = Vec::with_capacity(blocks.len() * values);
         for block in blocks {
             match self {
-                Block::Q4_0 => nibbles(&mut out, half(block, 0), -8.0, 0.0, [0; 4], &block[2..]),
-                Block::Q4_1 => nibbles(&mut out, half(block, 0), 0.0, half(block, 2), [0; 4], &block[4..]),
-                Block::Q5_0 => nibbles(&mut out, half(block, 0), -16.0, 0.0, four(block, 2), &block[6..]),
-                Block::Q5_1 => nibbles(&mut out, half(block, 0), 0.0, half(block, 2), four(block, 4), &block[8..]),
+                Block::Q4_0 => nibbles(&mut out, [0; 4], &block[2..], around(8.0, half(block, 0))),
+                Block::Q4_1 => nibbles(&mut out, [0; 4], &block[4..], from(half(block, 2), half(block, 0))),
+                Block::Q5_0 => nibbles(&mut out, four(block, 2), &block[6..], around(16.0, half(block, 0))),
+                Block::Q5_1 => nibbles(&mut out, four(block, 4), &block[8..], from(half(block, 2), half(block, 0))),
                 Block::Q8_0 => {
                     let scale = half(block, 0);
                     out.extend(block[2..].iter().map(|byte| f32::from(byte.cast_signed()) * scale));
@@ -70,14 +70,23 @@ fn four(block: &[u8], at: usize) -> [u8; 4] {
     [block[at], block[at + 1], block[at + 2], block[at + 3]]
 }
 
-/// 32 values: the lower nibbles of 16 bytes, then the upper ones, with a fifth bit of each from
-/// `fifth`; `(q + shift) * scale + least`.
-fn nibbles(out: &mut Vec<f32>, scale: f32, shift: f32, least: f32, fifth: [u8; 4], quants: &[u8]) {
+/// Numbers around `middle`, in steps of `scale`.
+fn around(middle: f32, scale: f32) -> impl Fn(f32) -> f32 {
+    move |number| (number - middle) * scale
+}
+
+/// Numbers from `least` on, in steps of `scale`.
+fn from(least: f32, scale: f32) -> impl Fn(f32) -> f32 {
+    move |number| number * scale + least
+}
+
+/// 32 values: the lower nibbles of 16 bytes, then the upper ones, with a fifth bit of each from `fifth`.
+fn nibbles(out: &mut Vec<f32>, fifth: [u8; 4], quants: &[u8], value: impl Fn(f32) -> f32) {
     let fifth = u32::from_le_bytes(fifth);
     for upper in [0, 1] {
         out.extend(quants[..16].iter().enumerate().map(|(i, byte)| {
             let bit = (fifth >> (i + 16 * upper) & 1) as u8;
-            (f32::from(byte >> (4 * upper) & 15 | bit << 4) + shift) * scale + least
+            value(f32::from(byte >> (4 * upper) & 15 | bit << 4))
         }));
     }
 }

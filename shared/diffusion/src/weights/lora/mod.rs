@@ -9,7 +9,7 @@ mod patches;
 use super::{Entry, header};
 use crate::{LoadError, Source};
 use names::{Place, Role};
-pub use patches::{Patched, Patches};
+pub use patches::{Patched, Patches, Strength};
 use std::collections::BTreeMap;
 
 /// The matrices of one layer: `down` `[rank, in, ...]`, `up` `[out, rank, ...]`.

@@ -161,18 +161,14 @@ impl<'a> Index<'a> {
 
     /// The weight of a layer in today's names, or those of older versions of diffusers and transformers.
     fn spelled(&self, layer: &str) -> Option<&'a str> {
-        let layer = layer.replace("_processor_", "_");
+        // diffusers had the attention of its UNet in processors, and called the projections of its text
+        // encoders like those of its UNet.
+        let layer = ["q", "k", "v", "out"].iter().fold(layer.replace("_processor_", "_"), |name, part| {
+            name.replace(&format!("self_attn_to_{part}"), &format!("self_attn_{part}_proj"))
+        });
         let unprefixed = layer.strip_prefix("text_model_").unwrap_or(&layer);
-        let spellings = [
-            layer.clone(),
-            unprefixed.to_owned(),
-            format!("text_model_{unprefixed}"),
-            format!("{layer}_0"),
-            // diffusers called the projections of its text encoders like those of its UNet.
-            ["q", "k", "v", "out"].iter().fold(layer.clone(), |name, part| {
-                name.replace(&format!("self_attn_to_{part}"), &format!("self_attn_{part}_proj"))
-            }),
-        ];
+        let spellings =
+            [layer.clone(), unprefixed.to_owned(), format!("text_model_{unprefixed}"), format!("{layer}_0")];
         spellings.iter().find_map(|name| self.layers.get(name).copied())
     }
 }

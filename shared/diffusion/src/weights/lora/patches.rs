@@ -6,14 +6,29 @@ use super::{
         checkpoint::{Part, Target},
     },
     Alpha, Layer, Lora,
-    names::Index,
+    names::{Index, Place},
 };
 use crate::{Device, LoadError, Source};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Range};
 
-/// Several LoRAs with their weights, resolved against the tensors of a model.
+/// How much of a LoRA is added: 1 is all of it, 0 nothing, below 0 its opposite.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Strength {
+    /// To the denoiser.
+    pub denoiser: f32,
+    /// To the text encoders.
+    pub text: f32,
+}
+
+impl From<f32> for Strength {
+    fn from(both: f32) -> Self {
+        Self { denoiser: both, text: both }
+    }
+}
+
+/// Several LoRAs with their strengths, resolved against the tensors of a model.
 pub struct Patches<S> {
-    loras: Vec<(Lora<S>, f32)>,
+    loras: Vec<(Lora<S>, Strength)>,
     changes: BTreeMap<(Part, String), Vec<Change>>,
 }
 
@@ -25,13 +40,18 @@ struct Change {
 }
 
 impl<S: Source> Patches<S> {
-    /// `loras` with the weight of each, resolved against a model's components.
+    /// No LoRA.
+    pub const fn none() -> Self {
+        Self { loras: Vec::new(), changes: BTreeMap::new() }
+    }
+
+    /// `loras` with the strength of each, resolved against a model's components.
     ///
     /// Layers of a component that the model does not have are left out.
     ///
     /// # Errors
     /// A LoRA is for a model of other layers or shapes, or changes nothing here.
-    pub fn new(loras: Vec<(Lora<S>, f32)>, components: &[(Part, &Listing)]) -> Result<Self, LoadError> {
+    pub fn new(loras: Vec<(Lora<S>, Strength)>, components: &[(Part, &Listing)]) -> Result<Self, LoadError> {
         let indices: Vec<(Part, &Listing, Index)> =
             components.iter().map(|(part, listing)| (*part, *listing, Index::new(listing))).collect();
         let mut changes: BTreeMap<(Part, String), Vec<Change>> = BTreeMap::new();
@@ -67,8 +87,9 @@ impl<S: Source> Patches<S> {
     async fn add(&self, part: Part, name: &str, values: &mut [f32]) -> Result<(), LoadError> {
         let Some(changes) = self.changes.get(&(part, name.to_owned())) else { return Ok(()) };
         for Change { lora, layer } in changes {
-            if let Some((lora, weight)) = self.loras.get(*lora) {
-                layer.add(&lora.source, name, *weight, values).await?;
+            if let Some((lora, strength)) = self.loras.get(*lora) {
+                let weight = if Place::Denoiser.is(part) { strength.denoiser } else { strength.text };
+                layer.add(&lora.source, name, weight, values).await?;
             }
         }
         Ok(())
@@ -180,6 +201,15 @@ impl<W: Load, S: Source> Load for Patched<'_, W, S> {
         let mut values = self.weights.values(name, shape).await?;
         self.patches.add(self.part, name, &mut values).await?;
         Ok(values)
+    }
+
+    async fn part(&mut self, name: &str, shape: &[usize], part: Range<usize>) -> Result<Vec<f32>, LoadError> {
+        if !self.patches.changes.contains_key(&(self.part, name.to_owned())) {
+            return self.weights.part(name, shape, part).await;
+        }
+        let values = self.values(name, shape).await?;
+        let found = values.get(part.clone()).map(<[f32]>::to_vec);
+        found.ok_or_else(|| LoadError::bad(name, format!("has no values {part:?}")))
     }
 
     fn shape(&self, name: &str) -> Option<&[usize]> {

@@ -1,0 +1,98 @@
+//! LoRAs on a loaded model: only the tensors that they change are read again.
+
+use super::Pipeline;
+use crate::{
+    LoadError, Observer, Source,
+    family::Loading,
+    weights::{
+        self,
+        checkpoint::Part,
+        lora::{Lora, Patches, Strength},
+    },
+};
+use std::collections::BTreeSet;
+
+impl Pipeline {
+    /// LoRAs with their strengths, resolved against this model's files in `source`. Nothing is changed yet.
+    ///
+    /// # Errors
+    /// A LoRA is for another model, or a file of the model is gone.
+    pub async fn resolve_loras<L: Source>(
+        &self,
+        source: &impl Source,
+        loras: Vec<(Lora<L>, Strength)>,
+    ) -> Result<Patches<L>, LoadError> {
+        let mut listings = Vec::new();
+        for component in &self.facts.components {
+            if let Some(part) = Part::of_folder(&component.folder) {
+                listings.push((part, weights::listing(source, &component.files).await?));
+            }
+        }
+        let listings: Vec<_> = listings.iter().map(|(part, listing)| (*part, listing)).collect();
+        Patches::new(loras, &listings)
+    }
+
+    /// The model with these LoRAs instead of those that it has; [`Patches::none`] takes all away.
+    ///
+    /// Each changed tensor is read from `source` anew, so that the base comes back exactly. The model is taken by
+    /// value because what is replaced is let go of first: a device need not hold both. Words that a text encoder
+    /// learned are forgotten where a LoRA changes that encoder, or did.
+    ///
+    /// # Errors
+    /// A tensor cannot be read, or the observer cancelled it; the model is then gone and must be loaded again.
+    pub async fn with_loras<L: Source>(
+        self,
+        source: &impl Source,
+        loras: &Patches<L>,
+        observer: &mut impl Observer,
+    ) -> Result<Self, LoadError> {
+        let Self { facts, parts, texts, denoiser, device, mut kept, changed: before, .. } = self;
+        let changed: BTreeSet<(&str, String)> =
+            loras.names().map(|(part, name)| (part.folder(), name.to_owned())).collect();
+        let touched: BTreeSet<_> = before.union(&changed).collect();
+        for (folder, name) in touched.iter().copied() {
+            if let Some(kept) = kept.get_mut(*folder) {
+                kept.forget(name);
+            }
+        }
+        let folder = parts.denoiser.class().folder();
+        let in_denoiser = touched.iter().any(|(part, _)| *part == folder);
+        let in_texts = touched.iter().any(|(part, _)| *part != folder);
+        let mut loading = Loading::new((source, loras), &device, observer, &facts.components, &mut kept);
+        let texts = match texts {
+            Some(texts) if in_texts => {
+                drop(texts);
+                Some(parts.load_texts(&mut loading).await?)
+            }
+            texts => texts,
+        };
+        let denoiser = match in_denoiser {
+            true => {
+                drop(denoiser);
+                parts.load_denoiser(&mut loading).await?
+            }
+            false => denoiser,
+        };
+        let (decoder, encoder) = (self.decoder, self.encoder);
+        let (kernels, finish) = (self.kernels, self.finish);
+        Ok(Self { facts, parts, texts, denoiser, decoder, encoder, device, kernels, kept, changed, finish })
+    }
+
+    /// As [`Pipeline::load_text_encoders`], with the LoRAs that the denoiser has.
+    ///
+    /// # Errors
+    /// As [`Pipeline::load`].
+    pub async fn load_text_encoders_with<L: Source>(
+        &mut self,
+        source: &impl Source,
+        loras: &Patches<L>,
+        observer: &mut impl Observer,
+    ) -> Result<(), LoadError> {
+        if self.texts.is_none() {
+            let loading = (source, loras);
+            let loading = &mut Loading::new(loading, &self.device, observer, &self.facts.components, &mut self.kept);
+            self.texts = Some(self.parts.load_texts(loading).await?);
+        }
+        Ok(())
+    }
+}
