@@ -23,10 +23,13 @@ pub fn contrast(picture: &Picture, factor: f32) -> Picture {
 /// Smoothed by ones around a five, of thirteen. The outermost pixels have no such neighbourhood and stay.
 pub fn sharpness(picture: &Picture, factor: f32) -> Picture {
     let (width, height) = (picture.width as usize, picture.height as usize);
+    if width < 3 || height < 3 {
+        return picture.clone();
+    }
     let stride = width * 3;
     let mut rgb = picture.rgb.clone();
-    for y in 1..height.saturating_sub(1) {
-        let inner = y * stride + 3..((y + 1) * stride).saturating_sub(3).max(y * stride + 3);
+    for y in 1..height - 1 {
+        let inner = y * stride + 3..(y + 1) * stride - 3;
         for (i, sharp) in inner.clone().zip(&mut rgb[inner]) {
             let row = |start: usize| [start - 3, start, start + 3].map(|i| f32::from(picture.rgb[i]));
             let sum: f32 = [i - stride, i, i + stride].into_iter().flat_map(row).sum();
