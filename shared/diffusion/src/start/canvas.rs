@@ -7,12 +7,9 @@ use fresco_api::Outpaint;
 /// Deviation of the noise on what is added, of 255: enough that a run does not take it for a surface.
 const GRAIN: f32 = 24.0;
 
-/// The picture on its grown canvas, its edges going on with noise on them, and the mask of what is new
-/// together with what `mask` shows.
-pub(super) fn grown(picture: &Picture, mask: Option<&Mask>, by: Outpaint, seed: u64) -> (Picture, Mask) {
-    let (from, corner) = ((picture.width, picture.height), (by.left, by.top));
-    let to: Size = by.grown(from);
-    let mut rgb = place::<3>(&picture.rgb, from, to, corner);
+/// What is new on the canvas of a picture of a size, together with what `mask` shows of the picture.
+pub(super) fn grown_mask(from: Size, mask: Option<&Mask>, by: Outpaint) -> Mask {
+    let (to, corner): (Size, Size) = (by.grown(from), (by.left, by.top));
     let mut repaint = vec![255; to.0 as usize * to.1 as usize];
     for row in 0..from.1 as usize {
         let start = (row + corner.1 as usize) * to.0 as usize + corner.0 as usize;
@@ -22,6 +19,17 @@ pub(super) fn grown(picture: &Picture, mask: Option<&Mask>, by: Outpaint, seed: 
             None => kept.fill(0),
         }
     }
+    Mask { width: to.0, height: to.1, repaint }
+}
+
+/// The picture on its grown canvas, its edges going on with noise on them.
+pub(super) fn grown(picture: &Picture, by: Outpaint, seed: u64) -> Picture {
+    if by.is_nothing() {
+        return picture.clone();
+    }
+    let (from, corner) = ((picture.width, picture.height), (by.left, by.top));
+    let to: Size = by.grown(from);
+    let mut rgb = place::<3>(&picture.rgb, from, to, corner);
     // A generator of its own: the run's noise is the same as without a canvas.
     let mut generator = Generator::new(seed);
     let inside = |x: u32, y: u32| (x.wrapping_sub(corner.0) < from.0) && (y.wrapping_sub(corner.1) < from.1);
@@ -32,7 +40,7 @@ pub(super) fn grown(picture: &Picture, mask: Option<&Mask>, by: Outpaint, seed: 
             }
         }
     }
-    (Picture { width: to.0, height: to.1, rgb }, Mask { width: to.0, height: to.1, repaint })
+    Picture { width: to.0, height: to.1, rgb }
 }
 
 #[cfg(test)]
@@ -44,7 +52,7 @@ mod tests {
         let rgb: Vec<u8> = (0..4 * 2 * 3).collect();
         let picture = Picture { width: 4, height: 2, rgb };
         let by = Outpaint { left: 3, bottom: 1, ..Outpaint::default() };
-        let (canvas, mask) = grown(&picture, None, by, 1);
+        let (canvas, mask) = (grown(&picture, by, 1), grown_mask((4, 2), None, by));
         assert_eq!((canvas.width, canvas.height, mask.width, mask.height), (7, 3, 7, 3));
         for (y, row) in canvas.rgb.chunks_exact(21).take(2).enumerate() {
             assert_eq!(row[9..], picture.rgb[y * 12..(y + 1) * 12]);

@@ -61,6 +61,14 @@ impl Mask {
         Self { width: self.width, height: self.height, repaint: repaint.collect() }
     }
 
+    /// At least as much anew as `other`, of the same size, says.
+    pub(super) fn at_least(mut self, other: &Self) -> Self {
+        for (value, other) in self.repaint.iter_mut().zip(&other.repaint) {
+            *value = (*value).max(*other);
+        }
+        self
+    }
+
     /// The smallest region that holds everything that is not kept exactly.
     pub(super) fn bounds(&self) -> Option<Region> {
         let places = self.repaint.iter().enumerate().filter(|(_, value)| **value > 0);

@@ -81,20 +81,18 @@ impl Prepared {
         else {
             return Err(ApiError::new(ErrorCode::Internal, "This is no inpainting"));
         };
-        let mask = image.mask(mask, outpaint)?;
-        let (picture, mask) = match (outpaint.is_nothing(), mask) {
-            (true, Some(mask)) => (image.picture, mask),
-            (_, mask) => {
-                check_canvas(outpaint.grown((image.picture.width, image.picture.height)))?;
-                canvas::grown(&image.picture, mask.as_ref(), *outpaint, seed)
-            }
-        };
+        let from = (image.picture.width, image.picture.height);
+        check_canvas(outpaint.grown(from))?;
+        let mask = canvas::grown_mask(from, image.mask(mask, outpaint)?.as_ref(), *outpaint);
         let Some(padding) = only_masked_padding else {
-            let mask = mask.fitted(size, *resize_mode).blurred(*mask_blur);
+            let picture = canvas::grown(&image.picture, *outpaint, seed);
+            // What was put on the new canvas to begin with must not show through a soft edge.
+            let new = canvas::grown_mask(from, None, *outpaint).fitted(size, *resize_mode);
+            let mask = mask.fitted(size, *resize_mode).blurred(*mask_blur).at_least(&new);
             let picture = resize::fit(&picture, size, *resize_mode);
             return Ok(Self { mask: Some(mask), ..Self::plain(picture, *strength) });
         };
-        let mask = mask.blurred(*mask_blur);
+        let (picture, mask) = (image.picture, mask.blurred(*mask_blur));
         let region = mask.bounds().ok_or_else(|| ApiError::field("mask", "The mask shows nothing to paint"))?;
         let region = region.widened(*padding, size, (picture.width, picture.height));
         let (part, part_mask) = (region.picture(&picture, size), region.mask(&mask, size));

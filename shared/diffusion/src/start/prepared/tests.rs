@@ -91,6 +91,20 @@ fn only_the_masked_region_is_worked_on_and_the_rest_is_as_it_was() {
 }
 
 #[test]
+fn a_soft_edge_of_a_larger_canvas_lies_inside_the_picture() {
+    let Edit::Inpaint { image, mask, inpainting_strength, only_masked_padding, resize_mode, .. } = inpaint() else {
+        return;
+    };
+    let (mask_blur, outpaint) = (4.0, Outpaint { left: 24, ..Outpaint::default() });
+    let edit =
+        Edit::Inpaint { image, mask, inpainting_strength, mask_blur, only_masked_padding, outpaint, resize_mode };
+    let prepared = Prepared::new(&params(edit), vec![input(40, 64)]).expect("a canvas");
+    let row = prepared.mask.expect("a mask").repaint[..64].to_vec();
+    assert!(row[..24].iter().all(|value| *value == 255), "{row:?}");
+    assert!((1..128).contains(&row[25]) && row[34..].iter().all(|value| *value == 0), "{row:?}");
+}
+
+#[test]
 fn pictures_that_do_not_belong_to_the_parameters_are_refused() {
     for inputs in [vec![], vec![input(8, 8), input(8, 8), input(8, 8)]] {
         assert!(Prepared::new(&params(inpaint()), inputs).is_err());
