@@ -68,6 +68,7 @@ on_both! {
     text_encoders_apart = crate::families::text_encoders_apart;
     sampler_pictures = crate::samplers::pictures;
     cancel_between_steps = crate::pictures::cancel;
+    checkpoint_replaced = crate::checkpoints::replaced;
     checkpoint_picture = crate::checkpoints::picture;
     lora_on_a_pipeline = crate::lora::on_a_pipeline;
     lora_applied_and_removed = crate::lora::applied_and_removed;
