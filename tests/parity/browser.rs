@@ -78,6 +78,7 @@ on_both! {
     inpainting_checkpoints = crate::transforms::inpainting_checkpoints;
     shared_attention = crate::style::shared_attention;
     cancel_between_steps = crate::pictures::cancel;
+    checkpoint_replaced = crate::checkpoints::replaced;
     checkpoint_picture = crate::checkpoints::picture;
     lora_on_a_pipeline = crate::lora::on_a_pipeline;
     lora_applied_and_removed = crate::lora::applied_and_removed;

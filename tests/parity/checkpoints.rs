@@ -75,7 +75,7 @@ pub async fn tensors(_: &Device) {
     for (name, family) in FAMILIES {
         let folder = Memory::new(&[(FILE, &recipe(name).file())]);
         let checkpoint = open(&folder).await;
-        assert_eq!(checkpoint.family(), family);
+        assert_eq!(checkpoint.family(), Some(family));
         assert_eq!(checkpoint.inpainting(), name == "sd2");
         assert_eq!(checkpoint.missing(), []);
         let found: Vec<&str> = checkpoint.components().keys().map(|part| part.folder()).collect();
@@ -171,9 +171,9 @@ impl Source for Mixed {
     }
 }
 
-/// Golden model A in the original layout: each tensor under the name whose place in the file the
-/// checkpoint gives it.
-async fn original() -> Vec<u8> {
+/// Components of golden model A in the original layout: each tensor under the name whose place in the
+/// file the checkpoint gives it.
+async fn original(parts: &[Part]) -> Vec<u8> {
     let file = recipe("sd1").file();
     let places = safetensors::SafeTensors::read_metadata(&file).expect("the header is whole");
     let (start, metadata) = (places.0 as u64 + 8, places.1);
@@ -181,7 +181,7 @@ async fn original() -> Vec<u8> {
     let checkpoint = open(&folder).await;
     let model = a().folder;
     let mut all = Vec::new();
-    for (part, listing) in checkpoint.components() {
+    for (part, listing) in checkpoint.components().iter().filter(|(part, _)| parts.contains(part)) {
         let bytes = model.clone().file(&part.file()).clone();
         let published = safetensors::SafeTensors::deserialize(&bytes).expect("the golden is whole");
         for (name, entry) in &listing.tensors {
@@ -198,11 +198,22 @@ async fn original() -> Vec<u8> {
 }
 
 pub async fn picture(on: &Device) {
-    let folder = Memory::new(&[(FILE, &original().await)]);
-    let beside = a().folder.without(&Part::Unet.file()).without(&Part::Vae.file()).without(&Part::TextEncoder.file());
+    let whole = [Part::Unet, Part::Vae, Part::TextEncoder];
+    let folder = Memory::new(&[(FILE, &original(&whole).await)]);
+    let beside = whole.iter().fold(a().folder, |folder, part| folder.without(&part.file()));
     let checkpoint = Checkpoint::open(folder, &[FILE.to_owned()], beside.clone()).await.expect("the checkpoint opens");
     let drawn = first_of_a(&Mixed(checkpoint, beside), on).await;
     assert_eq!(drawn, first_of_a(&a().folder, on).await, "the picture of the checkpoint and of the folder");
+}
+
+/// An autoencoder's file in place of a folder's own.
+pub async fn replaced(on: &Device) {
+    let folder = Memory::new(&[(FILE, &original(&[Part::Vae]).await)]);
+    let beside = a().folder.without(&Part::Vae.file());
+    let checkpoint = Checkpoint::open(folder, &[FILE.to_owned()], beside).await.expect("the checkpoint opens");
+    assert_eq!(checkpoint.family(), None);
+    let drawn = first_of_a(&checkpoint, on).await;
+    assert_eq!(drawn, first_of_a(&a().folder, on).await, "the picture of the file and of the folder");
 }
 
 /// What is no model, or not all of one, is refused with a sentence.

@@ -84,6 +84,7 @@ on_cpu! {
     checkpoint_tensors = crate::checkpoints::tensors;
     checkpoint_configs = crate::checkpoints::configs;
     checkpoint_picture = crate::checkpoints::picture;
+    checkpoint_replaced = crate::checkpoints::replaced;
     checkpoint_refusals = crate::checkpoints::refusals;
     gguf_values = crate::gguf::values;
     gguf_thirds = crate::gguf::thirds;

@@ -11,11 +11,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 /// Every configuration file by its path in a diffusers folder.
-pub fn all(
-    family: Family,
-    components: &BTreeMap<Part, Listing>,
-    velocity: bool,
-) -> Result<BTreeMap<String, Vec<u8>>, LoadError> {
+pub fn all(family: Family, components: &BTreeMap<Part, Listing>, velocity: bool) -> BTreeMap<String, Vec<u8>> {
     let mut files = BTreeMap::new();
     let mut put = |path: String, value: &Value| files.insert(path, value.to_string().into_bytes());
     put("model_index.json".to_owned(), &index(family, components));
@@ -30,7 +26,7 @@ pub fn all(
         };
         put(format!("{}/config.json", part.folder()), &config);
     }
-    Ok(files)
+    files
 }
 
 /// Whether the denoiser predicts velocity.

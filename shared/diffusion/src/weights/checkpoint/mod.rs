@@ -43,7 +43,7 @@ impl Family {
 pub struct Checkpoint<S, B> {
     source: S,
     beside: B,
-    family: Family,
+    family: Option<Family>,
     inpainting: bool,
     components: BTreeMap<Part, Listing>,
     configs: BTreeMap<String, Vec<u8>>,
@@ -66,9 +66,11 @@ impl Source for Nothing {
 impl<S: Source, B: Source> Checkpoint<S, B> {
     /// Reads the headers of `files` of `source`: one checkpoint, or a denoiser with text encoders
     /// and autoencoder beside it. A component that is in several files comes from the last of them.
+    /// Files without a denoiser, such as an autoencoder alone, take the place of the components of
+    /// the model in `beside`, whose configuration counts.
     ///
     /// # Errors
-    /// A file is damaged, is no model, or no file has a denoiser that is built.
+    /// A file is damaged, is no model, or there is no denoiser that is built.
     pub async fn open(source: S, files: &[String], beside: B) -> Result<Self, LoadError> {
         let mut components = BTreeMap::new();
         let mut notes = BTreeMap::new();
@@ -86,17 +88,26 @@ impl<S: Source, B: Source> Checkpoint<S, B> {
             components.extend(listings(file, &header.tensors)?);
         }
         let main = files.first().map_or("", String::as_str);
-        let family = sizes::family(main, &components)?;
+        let family = match sizes::family(main, &components) {
+            Ok(family) => Some(family),
+            Err(_) if !sizes::has_denoiser(&components) && beside.len("model_index.json").await?.is_some() => None,
+            Err(error) => return Err(error),
+        };
         let hint = notes.get("modelspec.prediction_type").map(String::as_str);
-        let velocity = configs::predicts_velocity(&source, family, &components, hint).await?;
-        let configs = configs::all(family, &components, velocity)?;
+        let configs = match family {
+            Some(family) => {
+                let velocity = configs::predicts_velocity(&source, family, &components, hint).await?;
+                configs::all(family, &components, velocity)
+            }
+            None => BTreeMap::new(),
+        };
         let enter = components.get(&Part::Unet).and_then(|unet| unet.shape("conv_in.weight"));
         let inpainting = enter.is_some_and(|shape| shape.get(1) == Some(&9));
         Ok(Self { source, beside, family, inpainting, components, configs })
     }
 
-    /// The family.
-    pub fn family(&self) -> Family {
+    /// The family; `None` when the folder beside has the denoiser.
+    pub fn family(&self) -> Option<Family> {
         self.family
     }
 
@@ -113,7 +124,7 @@ impl<S: Source, B: Source> Checkpoint<S, B> {
     /// The family's components that no file holds: the folder beside must have them.
     pub fn missing(&self) -> Vec<Part> {
         let absent = |part: &&Part| !self.components.contains_key(part);
-        self.family.parts().iter().filter(absent).copied().collect()
+        self.family.map_or(&[][..], Family::parts).iter().filter(absent).copied().collect()
     }
 
     /// Whether the folder beside has a tokenizer of this name.

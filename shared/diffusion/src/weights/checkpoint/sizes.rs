@@ -30,6 +30,11 @@ pub fn text_width(listing: &Listing) -> Option<usize> {
     listing.shape("text_model.final_layer_norm.weight")?.first().copied()
 }
 
+/// Whether there is anything that predicts.
+pub fn has_denoiser(components: &BTreeMap<Part, Listing>) -> bool {
+    components.contains_key(&Part::Unet) || components.contains_key(&Part::Transformer)
+}
+
 /// The family, by the denoiser.
 ///
 /// The UNets differ in two places: XL embeds sizes as well, and 2 has linear layers around its
