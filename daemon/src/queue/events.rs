@@ -77,7 +77,7 @@ struct Story {
 /// What comes at a place in a log.
 pub(super) enum Next {
     /// This event.
-    Event(JobEvent),
+    Event(Box<JobEvent>),
     /// The final event, which the store knows; its number.
     End(u64),
     /// Nothing yet.
@@ -109,7 +109,7 @@ impl EventLog {
         let story = self.story();
         let index = usize::try_from(number.saturating_sub(1)).unwrap_or(usize::MAX);
         match story.events.get(index) {
-            Some(event) => Next::Event(event.clone()),
+            Some(event) => Next::Event(Box::new(event.clone())),
             None if story.ended => Next::End(story.events.len() as u64 + 1),
             None => Next::NotYet,
         }

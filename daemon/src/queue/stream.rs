@@ -44,7 +44,7 @@ impl Story {
             match self.log.at(self.number) {
                 Next::Event(event) => {
                     self.number += 1;
-                    return Some((self.number - 1, event));
+                    return Some((self.number - 1, *event));
                 }
                 Next::End(last) => return self.finish(last).await,
                 Next::NotYet => self.changed.changed().await.ok()?,

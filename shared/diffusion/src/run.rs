@@ -249,7 +249,7 @@ impl Pipeline {
         };
         let time = vec![schedule.timestep(step); x.dims()[0]];
         let y = self.denoiser().forward(self.kernels(), x, &time, &context, shared);
-        let values = read(y.slice([0..n]).permute([0, 3, 1, 2])).await?;
+        let values = read(y.narrow(0, 0, n).permute([0, 3, 1, 2])).await?;
         match guidance {
             Guidance::Off => Ok(values),
             Guidance::Scale(scale) => {
