@@ -34,7 +34,7 @@ enum Command {
     /// Serve the page and the job interface.
     Serve(serve::Serve),
     /// Make one picture.
-    Generate(generate::Generate),
+    Generate(Box<generate::Generate>),
     /// The models on this machine.
     #[command(subcommand)]
     Models(models::Models),

@@ -78,7 +78,7 @@ struct Story {
 /// What comes at a place in a log.
 pub(super) enum Next {
     /// This event.
-    Event(JobEvent),
+    Event(Box<JobEvent>),
     /// An event that is of no use any more.
     Gap,
     /// The final event, which the store knows; its number.
@@ -118,7 +118,7 @@ impl EventLog {
         let story = self.story();
         let index = usize::try_from(number.saturating_sub(1)).unwrap_or(usize::MAX);
         match story.events.get(index) {
-            Some(Some(event)) => Next::Event(event.clone()),
+            Some(Some(event)) => Next::Event(Box::new(event.clone())),
             Some(None) => Next::Gap,
             None if story.ended => Next::End(story.events.len() as u64 + 1),
             None => Next::NotYet,

@@ -44,7 +44,7 @@ impl Story {
             match self.log.at(self.number) {
                 Next::Event(event) => {
                     self.number += 1;
-                    return Some((self.number - 1, event));
+                    return Some((self.number - 1, *event));
                 }
                 Next::Gap => self.number += 1,
                 Next::End(last) => return self.finish(last).await,

@@ -280,7 +280,7 @@ impl Pipeline {
         };
         let time = vec![schedule.timestep(evaluation); told.batch()];
         let y = self.denoiser().forward(self.kernels(), x, &time, &told, shared);
-        let values = read(y.slice([0..n]).permute([0, 3, 1, 2])).await?;
+        let values = read(y.narrow(0, 0, n).permute([0, 3, 1, 2])).await?;
         if n < 2 {
             return Ok(values);
         }

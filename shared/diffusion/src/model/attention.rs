@@ -102,7 +102,7 @@ impl Attention {
         let key = self.split(self.key.forward(x.clone()));
         let value = self.split(self.value.forward(x));
         let alone = k.attention(query.clone(), key.clone(), value.clone(), false);
-        let seen = |x: &Tensor<4>| x.clone().slice([shared.row..shared.row + 1]).repeat_dim(0, n);
+        let seen = |x: &Tensor<4>| x.clone().narrow(0, shared.row, 1).repeat_dim(0, n);
         let (seen_query, seen_key, seen_value) = (seen(&query), seen(&key), seen(&value));
         let query = with_statistics(query, &seen_query);
         let key = Tensor::cat(vec![with_statistics(key, &seen_key), seen_key], 2);

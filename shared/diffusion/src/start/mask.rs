@@ -49,8 +49,7 @@ impl Mask {
 
     /// The mask with a soft edge: a Gaussian whose deviation is `radius` pixels.
     pub(super) fn blurred(&self, radius: f32) -> Self {
-        // Not above zero, NaN included.
-        if !(radius > 0.0) {
+        if radius.is_nan() || radius <= 0.0 {
             return self.clone();
         }
         let reach = (radius * REACH).ceil() as i64;

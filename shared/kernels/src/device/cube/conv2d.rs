@@ -1,16 +1,10 @@
 //! Convolution on a GPU without unfolding: each invocation owns a small block of pixels by channels and walks the
 //! window, reading pixels and weights along the input channels, where both lie in order.
 
+use super::block::{self, BLOCK, GROUP, VECTOR};
 use burn_backend::{TensorMetadata, cubecl::dtype_to_storage_type};
 use burn_cubecl::{kernel::into_contiguous, ops::numeric::empty_device_dtype, tensor::CubeTensor};
 use cubecl::prelude::*;
-
-/// Values read at once along the input channels.
-const VECTOR: usize = 4;
-/// Pixels, and output channels, that one invocation computes.
-const BLOCK: usize = 4;
-/// Invocations of a workgroup along channels and along pixels.
-const GROUP: (u32, u32) = (8, 8);
 
 /// The sizes of a convolution, in pixels, channels and vectors of channels.
 #[derive(CubeLaunch, CubeType, Clone, Copy)]
@@ -52,7 +46,7 @@ fn conv2d_kernel<F: Float, N: Size>(
     }
     let (rows, columns) = comptime!(window);
     let taps = comptime!(rows * columns);
-    let mut sums = Array::<Vector<f32, N>>::new(comptime!(block * block));
+    let mut sums = block::zeros::<N>(block);
     let mut weight_at = Array::<u32>::new(block);
     let mut picture_at = Array::<u32>::new(block);
     let mut top = Array::<u32>::new(block);
@@ -66,10 +60,6 @@ fn conv2d_kernel<F: Float, N: Size>(
         top[i] = in_picture / sizes.out_width * sizes.stride;
         left[i] = in_picture % sizes.out_width * sizes.stride;
         weight_at[i] = u32::min(first_channel + comptime!(i as u32), sizes.channels - 1) * taps * sizes.depth;
-    }
-    #[unroll]
-    for i in 0..comptime!(block * block) {
-        sums[i] = Vector::new(0.0f32);
     }
     for tap in 0..comptime!(taps).runtime() {
         let mut x_at = Array::<u32>::new(block);
@@ -87,38 +77,15 @@ fn conv2d_kernel<F: Float, N: Size>(
             x_at[i] = select(is_inside, (picture_at[i] + at) * sizes.depth, 0u32);
             inside[i] = select(is_inside, 1.0f32, 0.0f32);
         }
-        for k in 0..sizes.depth {
-            let mut across = Array::<Vector<f32, N>>::new(block);
-            #[unroll]
-            for j in 0..block {
-                across[j] = Vector::cast_from(weight[(weight_at[j] + tap * sizes.depth + k) as usize]);
-            }
-            #[unroll]
-            for i in 0..block {
-                let down = Vector::<f32, N>::cast_from(x[(x_at[i] + k) as usize]) * Vector::new(inside[i]);
-                #[unroll]
-                for j in 0..block {
-                    sums[comptime!(i * block + j)] += down * across[j];
-                }
-            }
-        }
-    }
-    #[unroll]
-    for i in 0..block {
+        let mut from = Array::<u32>::new(block);
         #[unroll]
         for j in 0..block {
-            let (pixel, channel) = (first_pixel + comptime!(i as u32), first_channel + comptime!(j as u32));
-            if pixel < sizes.pixels && channel < sizes.channels {
-                let partial = sums[comptime!(i * block + j)];
-                let mut sum = f32::cast_from(bias[channel as usize]);
-                #[unroll]
-                for lane in 0..partial.vector_size() {
-                    sum += partial.extract(lane);
-                }
-                out[(pixel * sizes.channels + channel) as usize] = F::cast_from(sum);
-            }
+            from[j] = weight_at[j] + tap * sizes.depth;
         }
+        block::add_products::<F, N>(&mut sums, x, weight, &x_at, &from, &inside, sizes.depth, block);
     }
+    let first = (first_pixel, first_channel);
+    block::write::<F, N>(out, &sums, bias, first, sizes.pixels, sizes.channels, true, block);
 }
 
 /// Whether this kernel is the better one for `x` `[n, h, w, c]` and `weight` `[out, rows, columns, c]`.

@@ -31,36 +31,14 @@ fn group_norm_kernel<F: Float>(
     let count = pixels * size;
     let mut partial = Shared::<[f32]>::new_slice(lanes as usize);
 
-    // Lanes walk over pixels and channels together, without a division a value.
-    let (pixels_on, channels_on) = (lanes / size, lanes % size);
-
-    let mut sum = 0.0f32;
-    let (mut pixel, mut channel) = (UNIT_POS / size, UNIT_POS % size);
-    while pixel < pixels {
-        sum += f32::cast_from(x[(first + pixel * channels + channel) as usize]);
-        channel += channels_on;
-        let carry = u32::cast_from(channel >= size);
-        channel -= carry * size;
-        pixel += pixels_on + carry;
-    }
+    let sum = lane_sum::<F>(x, first, pixels, channels, size, 0.0f32, lanes, false);
     let mean = reduce::all(&mut partial, sum, lanes, Fold::Sum) / f32::cast_from(count);
-
-    let mut squares = 0.0f32;
-    pixel = UNIT_POS / size;
-    channel = UNIT_POS % size;
-    while pixel < pixels {
-        let centred = f32::cast_from(x[(first + pixel * channels + channel) as usize]) - mean;
-        squares += centred * centred;
-        channel += channels_on;
-        let carry = u32::cast_from(channel >= size);
-        channel -= carry * size;
-        pixel += pixels_on + carry;
-    }
+    let squares = lane_sum::<F>(x, first, pixels, channels, size, mean, lanes, true);
     let variance = reduce::all(&mut partial, squares, lanes, Fold::Sum) / f32::cast_from(count);
     let inverse = 1.0f32 / f32::sqrt(variance + epsilon);
 
-    pixel = UNIT_POS / size;
-    channel = UNIT_POS % size;
+    let mut pixel = UNIT_POS / size;
+    let mut channel = UNIT_POS % size;
     while pixel < pixels {
         let at = (first + pixel * channels + channel) as usize;
         let of_layer = ((workgroup % groups) * size + channel) as usize;
@@ -71,11 +49,43 @@ fn group_norm_kernel<F: Float>(
         } else {
             out[at] = F::cast_from(y);
         }
-        channel += channels_on;
+        channel += lanes % size;
         let carry = u32::cast_from(channel >= size);
         channel -= carry * size;
-        pixel += pixels_on + carry;
+        pixel += lanes / size + carry;
     }
+}
+
+/// A lane's part of the sum of a group's deviations from `mean`, or of their squares when `squared`.
+///
+/// Lanes walk over pixels and channels together, without a division a value.
+#[cube]
+fn lane_sum<F: Float>(
+    x: &[F],
+    first: u32,
+    pixels: u32,
+    channels: u32,
+    size: u32,
+    mean: f32,
+    #[comptime] lanes: u32,
+    #[comptime] squared: bool,
+) -> f32 {
+    let mut sum = 0.0f32;
+    let mut pixel = UNIT_POS / size;
+    let mut channel = UNIT_POS % size;
+    while pixel < pixels {
+        let deviation = f32::cast_from(x[(first + pixel * channels + channel) as usize]) - mean;
+        if comptime!(squared) {
+            sum += deviation * deviation;
+        } else {
+            sum += deviation;
+        }
+        channel += lanes % size;
+        let carry = u32::cast_from(channel >= size);
+        channel -= carry * size;
+        pixel += lanes / size + carry;
+    }
+    sum
 }
 
 /// Normalises `x` `[n, h, w, c]` by groups of channels.

@@ -4,16 +4,10 @@
 //! Here each invocation owns a small block of the result and reads both factors along their common axis, where both
 //! lie in order; caches do the sharing.
 
+use super::block::{self, BLOCK, GROUP, VECTOR};
 use burn_backend::{TensorMetadata, cubecl::dtype_to_storage_type};
 use burn_cubecl::{kernel::into_contiguous, ops::numeric::empty_device_dtype, tensor::CubeTensor};
 use cubecl::prelude::*;
-
-/// Values read at once along the common axis.
-const VECTOR: usize = 4;
-/// Rows, and columns, of the result that one invocation computes.
-const BLOCK: usize = 4;
-/// Invocations of a workgroup along columns and along rows.
-const GROUP: (u32, u32) = (8, 8);
 
 /// `out[row][column] = bias[column] + sum over k of x[row][k] weight[column][k]`, for `depth` vectors of `k`.
 #[cube(launch_unchecked)]
@@ -34,53 +28,19 @@ fn linear_kernel<F: Float, N: Size>(
     if first_row >= rows || first_column >= columns {
         terminate!();
     }
-    let mut sums = Array::<Vector<f32, N>>::new(comptime!(block * block));
+    let mut sums = block::zeros::<N>(block);
     let mut x_at = Array::<u32>::new(block);
     let mut weight_at = Array::<u32>::new(block);
+    let mut factor = Array::<f32>::new(block);
     #[unroll]
     for i in 0..block {
         // Blocks at the edge compute their last row or column several times and keep it once.
         x_at[i] = u32::min(first_row + comptime!(i as u32), rows - 1) * depth;
         weight_at[i] = u32::min(first_column + comptime!(i as u32), columns - 1) * depth;
+        factor[i] = 1.0f32;
     }
-    #[unroll]
-    for i in 0..comptime!(block * block) {
-        sums[i] = Vector::new(0.0f32);
-    }
-    for k in 0..depth {
-        let mut across = Array::<Vector<f32, N>>::new(block);
-        #[unroll]
-        for j in 0..block {
-            across[j] = Vector::cast_from(weight[(weight_at[j] + k) as usize]);
-        }
-        #[unroll]
-        for i in 0..block {
-            let down = Vector::<f32, N>::cast_from(x[(x_at[i] + k) as usize]);
-            #[unroll]
-            for j in 0..block {
-                sums[comptime!(i * block + j)] += down * across[j];
-            }
-        }
-    }
-    #[unroll]
-    for i in 0..block {
-        #[unroll]
-        for j in 0..block {
-            let (row, column) = (first_row + comptime!(i as u32), first_column + comptime!(j as u32));
-            if row < rows && column < columns {
-                let partial = sums[comptime!(i * block + j)];
-                let mut sum = 0.0f32;
-                if comptime!(biased) {
-                    sum = f32::cast_from(bias[column as usize]);
-                }
-                #[unroll]
-                for lane in 0..partial.vector_size() {
-                    sum += partial.extract(lane);
-                }
-                out[(row * columns + column) as usize] = F::cast_from(sum);
-            }
-        }
-    }
+    block::add_products::<F, N>(&mut sums, x, weight, &x_at, &weight_at, &factor, depth, block);
+    block::write::<F, N>(out, &sums, bias, (first_row, first_column), rows, columns, biased, block);
 }
 
 /// Whether this kernel is the better one for `x` `[rows, from]` and `weight` `[to, from]`.

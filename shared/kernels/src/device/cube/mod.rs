@@ -1,5 +1,6 @@
 //! GPU bodies: CubeCL kernels, compiled for WGSL, SPIR-V, MSL and PTX from one source each.
 
+mod block;
 mod conv2d;
 mod group_norm;
 mod linear;
