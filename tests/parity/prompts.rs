@@ -143,7 +143,7 @@ impl Dice {
     fn nested(&mut self, depth: usize) -> (String, String) {
         let (mut source, mut text) = (String::new(), String::new());
         for _ in 0..1 + self.roll(4) {
-            let word = self.pick(&["red ", "höuse", ", ", "夕焼け", " 1.3", "a:", "BREAKER", "<b>"]);
+            let word = self.pick(&["red ", "höuse", ", ", "夕焼け", " 1.3;", "a:", "BREAKER", "<b>"]);
             let (inner, plain) = if depth > 0 { self.nested(depth - 1) } else { (word.to_owned(), word.to_owned()) };
             let (around, kept) = match self.roll(7) {
                 0 => (format!("({inner})"), plain),
@@ -202,7 +202,7 @@ fn check_shape(text: &str, prompt: &Prompt) {
 pub async fn random(_: &Device) {
     let tokenizer = tokenizer().await;
     let mut dice = Dice(7);
-    for round in 0..20_000 {
+    for round in 0..8_000 {
         let text = dice.text(STRANGE, 40);
         let prompt = prompt::parse(&text);
         check_shape(&text, &prompt);

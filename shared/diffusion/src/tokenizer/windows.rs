@@ -55,9 +55,15 @@ impl Tokenizer {
     pub fn batch(&self, prompts: &[Prompt], length: usize) -> Vec<Vec<Window>> {
         let mut batch: Vec<_> = prompts.iter().map(|prompt| self.windows(prompt, length)).collect();
         let most = batch.iter().map(Vec::len).max().unwrap_or_default();
-        let empty = Window { ids: self.encode("", length), weights: vec![1.0; length] };
-        batch.iter_mut().for_each(|windows| windows.resize(most, empty.clone()));
+        self.fill(&mut batch, most, length);
         batch
+    }
+
+    /// Makes every prompt at least `count` windows of `length` tokens long, by windows of the empty prompt. For models with
+    /// several tokenizers, where a word that only one of them learned can give batches of different length.
+    pub fn fill(&self, batch: &mut [Vec<Window>], count: usize, length: usize) {
+        let empty = Window { ids: self.encode("", length), weights: vec![1.0; length] };
+        batch.iter_mut().for_each(|windows| windows.resize(windows.len().max(count), empty.clone()));
     }
 
     fn write(&self, part: &Part, writer: &mut Writer<'_>) {
