@@ -59,8 +59,10 @@ impl Tokenizer {
         batch
     }
 
-    /// Makes every prompt at least `count` windows of `length` tokens long, by windows of the empty prompt. For models with
-    /// several tokenizers, where a word that only one of them learned can give batches of different length.
+    /// Makes every prompt at least `count` windows of `length` tokens long, by windows of the empty prompt.
+    ///
+    /// For models with several tokenizers, where a word that only one of them learned can give batches
+    /// of different length.
     pub fn fill(&self, batch: &mut [Vec<Window>], count: usize, length: usize) {
         let empty = Window { ids: self.encode("", length), weights: vec![1.0; length] };
         batch.iter_mut().for_each(|windows| windows.resize(windows.len().max(count), empty.clone()));
