@@ -15,6 +15,10 @@ const SCENES = [
   { prompt: 'the sea at night', time: 'night', terrain: 'sea' },
   { prompt: 'a desert by day', time: 'day', terrain: 'desert' },
 ];
+/** The tab on WebGPU, although this browser's is emulated. */
+const WHERE = { tab: { query: '/?engine=webgpu' }, daemon: {} };
+/** A picture of the embedded model, also on an emulated GPU. */
+const MOST_MS = 15_000;
 /** More steps than a test waits for, so that there is something to cancel. */
 const LONG = { steps: 150 };
 
@@ -34,8 +38,9 @@ test('the daemon answers within a second of its start', LIMIT, async () => {
 
 for (const engine of ['tab', 'daemon']) {
   test(`${engine}: prompts become their pictures`, LIMIT, async t => {
-    const studio = await open(t);
+    const studio = await open(t, WHERE[engine]);
     await studio.choose(engine);
+    const times = [];
     for (const [seed, scene] of SCENES.entries()) {
       await studio.fill({ prompt: scene.prompt, seed });
       const picture = await studio.generate();
@@ -44,12 +49,16 @@ for (const engine of ['tab', 'daemon']) {
       assertShows(picture, scene);
       assert.equal(picture.engine, engine);
       assert.equal(picture.seed, String(seed));
+      assert.match(picture.device, engine === 'tab' ? /GPU/ : /./);
+      times.push(picture.milliseconds);
     }
+    // The first one loads the model and compiles every shader.
+    assert.ok(Math.min(...times) < MOST_MS, `a picture takes ${times.map(seconds)}`);
     studio.assertQuiet();
   });
 
   test(`${engine}: a running job can be cancelled, and the next one runs`, LIMIT, async t => {
-    const studio = await open(t);
+    const studio = await open(t, WHERE[engine]);
     await studio.choose(engine);
     await studio.fill({ prompt: 'green hills by day', seed: 5, ...LONG });
     const milliseconds = await studio.cancelRunning();
@@ -60,6 +69,15 @@ for (const engine of ['tab', 'daemon']) {
     studio.assertQuiet();
   });
 }
+
+test('an emulated GPU is left for the processor unless it is asked for', LIMIT, async t => {
+  const studio = await open(t);
+  await studio.choose('tab');
+  assert.match(await studio.device(/Processor/), /emulated/);
+  await studio.fill({ prompt: SCENES[0].prompt, seed: 3 });
+  assertShows(await studio.generate(), SCENES[0]);
+  studio.assertQuiet();
+});
 
 test('the dice draw a seed and the download has the picture', LIMIT, async t => {
   const studio = await open(t);
@@ -85,8 +103,8 @@ test('screenshots', LIMIT, async t => {
   assert.ok(wide <= 0, `the page is ${wide} pixels wider than a phone`);
 });
 
-async function open(t, options) {
-  const studio = await Studio.open(shared.browser, shared.daemon.url, options);
+async function open(t, { query = '', ...options } = {}) {
+  const studio = await Studio.open(shared.browser, shared.daemon.url + query, options);
   t.after(() => studio.close());
   return studio;
 }

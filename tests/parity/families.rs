@@ -236,6 +236,12 @@ pub async fn sd3_pictures(on: &Device) {
     let output = pipeline.generate(&params(&family.index["runs"]["guided"]), &mut Silent).await.expect("it runs");
     let error = relative_error(&output.latents.values, &family.golden.values("guided.t5.latents"));
     assert!(error <= RUN, "sd3 with T5: latents are off by {error:.1e}");
+    let options = LoadOptions { optional: false, ..LoadOptions::default() };
+    let pipeline = Pipeline::load_with(&folder, on, options, &mut Silent).await.expect("it loads");
+    assert!(pipeline.facts().components.iter().all(|part| part.folder != "text_encoder_3"), "T5 is left out");
+    let output = pipeline.generate(&params(&family.index["runs"]["guided"]), &mut Silent).await.expect("it runs");
+    let error = relative_error(&output.latents.values, &family.golden.values("guided.latents"));
+    assert!(error <= RUN, "sd3 with T5 left out: latents are off by {error:.1e}");
 }
 
 fn add_t5(folder: &mut Memory, family: &Family) {
@@ -275,7 +281,7 @@ pub async fn facts(on: &Device) {
 /// Text encoders come and go without the rest, and a model that was loaded without them says so.
 pub async fn text_encoders_apart(on: &Device) {
     let (family, folder) = (sdxl(), sdxl_folder());
-    let options = LoadOptions { text_encoders: false };
+    let options = LoadOptions { text_encoders: false, ..LoadOptions::default() };
     let mut pipeline = Pipeline::load_with(&folder, on, options, &mut Silent).await.expect("it loads");
     let params = params(&family.index["runs"]["guided"]);
     assert!(matches!(pipeline.condition(&params), Err(RunError::Request(_))));

@@ -9,6 +9,7 @@ mod families;
 mod files;
 mod fuzz;
 mod gguf;
+mod kernels;
 mod lora;
 mod models;
 mod noise;

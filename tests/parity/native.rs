@@ -40,7 +40,10 @@ on_cpu! {
     convolutions = crate::blocks::convolutions;
     upsampling = crate::blocks::upsampling;
     group_norms = crate::blocks::group_norms;
-    group_norm_sizes = crate::blocks::group_norm_sizes;
+    kernel_group_norms = crate::kernels::group_norms;
+    kernel_rows = crate::kernels::rows;
+    kernel_linears = crate::kernels::linears;
+    kernel_convolutions = crate::kernels::convolutions;
     layer_norms = crate::blocks::layer_norms;
     attentions = crate::blocks::attentions;
     attention_in_parts = crate::blocks::attention_in_parts;

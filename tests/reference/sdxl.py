@@ -137,7 +137,9 @@ def write(out):
     small, small_recipe, small_config = clip(first, CLIPTextModelWithProjection, **SMALL)
     large, large_recipe, large_config = clip(second, CLIPTextModelWithProjection, **LARGE)
     # The pipeline's own class for the first encoder has no projection; the rest of the weights is the same.
-    plain, _, _ = clip(first, CLIPTextModel, **SMALL)
+    plain = CLIPTextModel(small.config).eval()
+    plain.load_state_dict({k.removeprefix("text_model."): v for k, v in small.state_dict().items()
+                           if not k.startswith("text_projection")})
     vae = autoencoder(scaling_factor=0.13025)
     vae_recipe = synthetic.fill(vae, rule)
     model = unet()

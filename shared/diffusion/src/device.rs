@@ -1,7 +1,9 @@
 //! Devices that can run a model: which there are, how to open one, and whether it computes.
 
+mod probe;
+
 pub use burn::tensor::Device;
-use burn::tensor::{Tensor, module, ops::ConvOptions};
+pub use probe::probe;
 
 /// A way to compute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,32 +106,4 @@ fn is_software(device: &Device, name: &str) -> bool {
 pub async fn webgpu() -> Result<Device, String> {
     fresco_kernels::device::fill_registries();
     Device::wgpu_options().init_async().await.map_err(|error| format!("WebGPU did not start: {error}"))
-}
-
-/// Runs a small matrix product, exponential and convolution and compares with known numbers.
-///
-/// # Errors
-/// A sentence that says what went wrong.
-pub async fn probe(device: &Device) -> Result<(), String> {
-    let ramp = Tensor::<1>::from_floats(std::array::from_fn::<f32, 64, _>(|i| i as f32 / 64.0).as_slice(), device);
-    let square = ramp.clone().reshape([8, 8]);
-    // Sum over i, j, k of a[i][k] a[k][j].
-    let expected: f64 = (0..512).map(|n| f64::from((n / 64 * 8 + n % 8) * (n % 8 * 8 + n / 8 % 8)) / 4096.0).sum();
-    check("matrix product", square.clone().matmul(square.clone()).sum(), expected).await?;
-    let expected: f64 = (0..64).map(|i| (f64::from(i) / 64.0).exp()).sum();
-    check("exponential", ramp.exp().sum(), expected).await?;
-    let kernel = Tensor::<4>::ones([1, 1, 3, 3], device);
-    let image = square.reshape([1, 1, 8, 8]);
-    let valid = module::conv2d(image, kernel, None, ConvOptions::new([1, 1], [0, 0], [1, 1], 1));
-    // The mean of all 3x3 windows of a ramp is that of its middle: 36 windows of 9 values around 31.5.
-    check("convolution", valid.sum(), 36.0 * 9.0 * 31.5 / 64.0).await
-}
-
-async fn check(what: &str, sum: Tensor<1>, expected: f64) -> Result<(), String> {
-    let data = sum.into_data_async().await.map_err(|error| format!("the {what} failed: {error}"))?;
-    let got = data.try_into_vec::<f32>().ok().and_then(|values| values.first().copied()).unwrap_or(f32::NAN);
-    if (f64::from(got) - expected).abs() <= 1e-3 * expected.abs() {
-        return Ok(());
-    }
-    Err(format!("the {what} gave {got} instead of {expected}"))
 }

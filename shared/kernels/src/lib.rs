@@ -43,6 +43,11 @@ pub trait Kernels: Send + Sync {
         plain::attention(q, k, v, causal)
     }
 
+    /// Linear layer: `x` `[rows, from]` times the transpose of `weight` `[to, from]`, plus `bias` `[to]`.
+    fn linear(&self, x: Tensor<2>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<2> {
+        plain::linear(x, weight, bias)
+    }
+
     /// Layer normalisation over the last axis of `x` `[n, s, c]`.
     fn layer_norm(&self, x: Tensor<3>, layer: &Norm) -> Tensor<3> {
         plain::layer_norm(x, layer)
@@ -64,8 +69,30 @@ impl Kernels for Fast {
     }
 
     #[cfg(any(feature = "flex", feature = "cube"))]
+    fn upsample_conv2d(&self, x: Tensor<4>, size: [usize; 2], layer: &Conv2d) -> Tensor<4> {
+        device::upsample_conv2d(x, size, layer)
+    }
+
+    #[cfg(any(feature = "flex", feature = "cube"))]
     fn group_norm(&self, x: Tensor<4>, layer: &Norm, groups: usize, silu: bool) -> Tensor<4> {
         device::group_norm(x, layer, groups, silu)
+    }
+
+    #[cfg(any(feature = "flex", feature = "cube"))]
+    fn linear(&self, x: Tensor<2>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<2> {
+        device::linear(x, weight, bias)
+    }
+
+    #[cfg(any(feature = "flex", feature = "cube"))]
+    fn attention(&self, q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, causal: bool) -> Tensor<4> {
+        let [n, heads, s, _] = q.dims();
+        let rows = plain::rows_at_once(n, heads, s, k.dims()[2]);
+        plain::attention_by(rows, q, k, v, causal, device::softmax)
+    }
+
+    #[cfg(any(feature = "flex", feature = "cube"))]
+    fn layer_norm(&self, x: Tensor<3>, layer: &Norm) -> Tensor<3> {
+        device::layer_norm(x, layer)
     }
 }
 

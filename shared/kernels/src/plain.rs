@@ -21,12 +21,18 @@ pub fn conv2d(x: Tensor<4>, layer: &Conv2d) -> Tensor<4> {
 /// A 1x1 convolution is a matrix product.
 fn pointwise(x: Tensor<4>, layer: &Conv2d) -> Tensor<4> {
     let ([n, h, w, channels], out) = (x.dims(), layer.weight.dims()[0]);
-    let y = x.reshape([n * h * w, channels]).matmul(layer.weight.clone().reshape([out, channels]).transpose());
-    let y = match &layer.bias {
-        Some(bias) => y + bias.clone().reshape([1, out]),
+    let weight = layer.weight.clone().reshape([out, channels]);
+    linear(x.reshape([n * h * w, channels]), weight, layer.bias.clone()).reshape([n, h, w, out])
+}
+
+/// [`crate::Kernels::linear`].
+pub fn linear(x: Tensor<2>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<2> {
+    let [to, _] = weight.dims();
+    let y = x.matmul(weight.transpose());
+    match bias {
+        Some(bias) => y + bias.reshape([1, to]),
         None => y,
-    };
-    y.reshape([n, h, w, out])
+    }
 }
 
 /// The picture with what its right and lower padding have more than the others added, and the padding
@@ -71,7 +77,12 @@ pub fn group_norm(x: Tensor<4>, layer: &Norm, groups: usize, silu: bool) -> Tens
 pub fn attention(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, causal: bool) -> Tensor<4> {
     let [n, heads, s, _] = q.dims();
     let rows = rows_at_once(n, heads, s, k.dims()[2]);
-    attention_by(rows, q, k, v, causal)
+    attention_by(rows, q, k, v, causal, softmax)
+}
+
+/// Softmax over the last axis.
+pub fn softmax(x: Tensor<4>) -> Tensor<4> {
+    activation::softmax(x, 3)
 }
 
 /// How many of `s` queries may see `t` keys at once, in `n` pictures of so many heads.
@@ -79,19 +90,27 @@ pub fn rows_at_once(n: usize, heads: usize, s: usize, t: usize) -> usize {
     (SCORES / (n * heads * t * size_of::<f32>()).max(1)).clamp(1, s.max(1))
 }
 
-/// Attention by `rows` queries at a time.
-pub fn attention_by(rows: usize, q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, causal: bool) -> Tensor<4> {
+/// Attention by `rows` queries at a time, with somebody's softmax over the last axis.
+pub fn attention_by(
+    rows: usize,
+    q: Tensor<4>,
+    k: Tensor<4>,
+    v: Tensor<4>,
+    causal: bool,
+    softmax: fn(Tensor<4>) -> Tensor<4>,
+) -> Tensor<4> {
     let [n, heads, s, d] = q.dims();
     let q = q * (1.0 / (d as f64).sqrt());
     let keys = k.transpose();
     let part = |start: usize| {
         let end = (start + rows).min(s);
-        let scores = q.clone().slice([0..n, 0..heads, start..end, 0..d]).matmul(keys.clone());
+        let part = if rows < s { q.clone().slice([0..n, 0..heads, start..end, 0..d]) } else { q.clone() };
+        let scores = part.matmul(keys.clone());
         let scores = if causal { hide_future(scores, start) } else { scores };
-        activation::softmax(scores, 3).matmul(v.clone())
+        softmax(scores).matmul(v.clone())
     };
-    let parts: Vec<_> = (0..s).step_by(rows).map(part).collect();
-    Tensor::cat(parts, 2)
+    let mut parts: Vec<_> = (0..s).step_by(rows).map(part).collect();
+    if parts.len() == 1 { parts.remove(0) } else { Tensor::cat(parts, 2) }
 }
 
 /// Minus infinity where the key's position is behind the query's; the first row is position `start`.

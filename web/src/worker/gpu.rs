@@ -9,6 +9,9 @@ use wasm_bindgen_futures::JsFuture;
 /// The smallest storage binding that is enough for the models: WebGPU's own default limit.
 const MIN_BINDING: u64 = 128 << 20;
 
+/// Why an emulated GPU is not taken unless it is asked for.
+const EMULATED: &str = "The browser's GPU is emulated on the processor, which is faster by itself.";
+
 /// Chooses a device and proves that it computes.
 ///
 /// # Errors
@@ -19,6 +22,8 @@ pub async fn open(compute: Compute) -> Result<(Device, DeviceInfo), String> {
         return Ok(processor(None));
     }
     match adapter().await {
+        // Ten times as slow as the processor by itself.
+        Ok(info) if info.software && compute == Compute::Auto => Ok(processor(Some(EMULATED.to_owned()))),
         Ok(info) => Ok((graphics().await?, info)),
         Err(why) if compute == Compute::Auto => Ok(processor(Some(why))),
         Err(why) => Err(why),

@@ -90,6 +90,13 @@ impl Parts {
         Ok(parts)
     }
 
+    /// Goes without the text encoders that the family can do without.
+    pub fn leave_out_optional(&mut self) {
+        for (text, _) in self.texts.iter_mut().zip(self.family.texts).filter(|(_, slot)| slot.optional) {
+            *text = None;
+        }
+    }
+
     /// The configuration of a slot's text encoder.
     pub fn text(&self, slot: usize) -> Option<&TextConfig> {
         self.texts.get(slot)?.as_ref()
@@ -212,15 +219,16 @@ pub struct Loading<'a, S, O, L> {
 }
 
 impl<'a, S: Source, O: Observer, L: Source> Loading<'a, S, O, L> {
-    /// Nothing read so far of a model's parts.
+    /// Nothing read so far of those of a model's parts that are `wanted`.
     pub fn new(
         (source, loras): (&'a S, &'a Patches<L>),
         device: &'a Device,
         observer: &'a mut O,
         components: &'a [Component],
+        wanted: impl Fn(Part) -> bool,
         kept: &'a mut Shelves,
     ) -> Self {
-        let total = components.iter().map(|component| component.bytes).sum();
+        let total = components.iter().filter(|component| wanted(component.part)).map(|component| component.bytes).sum();
         Self { source, device, observer, progress: Progress { loaded: 0, total }, components, loras, kept }
     }
 

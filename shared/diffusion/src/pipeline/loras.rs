@@ -3,7 +3,7 @@
 use super::Pipeline;
 use crate::{
     LoadError, Observer, Source,
-    family::Loading,
+    family::{self, Loading},
     weights::{
         self,
         checkpoint::Part,
@@ -58,7 +58,12 @@ impl Pipeline {
         let folder = parts.denoiser.class().folder();
         let in_denoiser = touched.iter().any(|(part, _)| *part == folder);
         let in_texts = touched.iter().any(|(part, _)| *part != folder);
-        let mut loading = Loading::new((source, loras), &device, observer, &facts.components, &mut kept);
+        let wanted = |part| match part {
+            family::Part::Text => in_texts && texts.is_some(),
+            family::Part::Denoiser => in_denoiser,
+            family::Part::Autoencoder => false,
+        };
+        let mut loading = Loading::new((source, loras), &device, observer, &facts.components, wanted, &mut kept);
         let texts = match texts {
             Some(texts) if in_texts => {
                 drop(texts);
@@ -89,8 +94,9 @@ impl Pipeline {
         observer: &mut impl Observer,
     ) -> Result<(), LoadError> {
         if self.texts.is_none() {
-            let loading = (source, loras);
-            let loading = &mut Loading::new(loading, &self.device, observer, &self.facts.components, &mut self.kept);
+            let (loading, components) = ((source, loras), &self.facts.components);
+            let wanted = |part| part == family::Part::Text;
+            let loading = &mut Loading::new(loading, &self.device, observer, components, wanted, &mut self.kept);
             self.texts = Some(self.parts.load_texts(loading).await?);
         }
         Ok(())

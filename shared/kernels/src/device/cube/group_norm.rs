@@ -1,11 +1,9 @@
-//! Group normalisation and SiLU on a GPU: one workgroup a group.
+//! Group normalisation and SiLU on a GPU: one workgroup a group. A layer norm is one group a row.
 
+use super::reduce::{self, Fold};
 use burn_backend::{TensorMetadata, cubecl::dtype_to_storage_type};
 use burn_cubecl::{kernel::into_contiguous, ops::numeric::empty_device_dtype, tensor::CubeTensor};
 use cubecl::prelude::*;
-
-/// Lanes of a workgroup; WebGPU guarantees 256.
-const LANES: u32 = 256;
 
 /// One workgroup normalises one group of one picture: sum, sum of squared deviations, then the
 /// values. `x` is `[n, pixels, channels]`; workgroup `i` has picture `i / groups`, group `i % groups`.
@@ -33,56 +31,51 @@ fn group_norm_kernel<F: Float>(
     let count = pixels * size;
     let mut partial = Shared::<[f32]>::new_slice(lanes as usize);
 
+    // Lanes walk over pixels and channels together, without a division a value.
+    let (pixels_on, channels_on) = (lanes / size, lanes % size);
+
     let mut sum = 0.0f32;
-    let mut i = UNIT_POS;
-    while i < count {
-        sum += f32::cast_from(x[(first + (i / size) * channels + i % size) as usize]);
-        i += lanes;
+    let (mut pixel, mut channel) = (UNIT_POS / size, UNIT_POS % size);
+    while pixel < pixels {
+        sum += f32::cast_from(x[(first + pixel * channels + channel) as usize]);
+        channel += channels_on;
+        let carry = u32::cast_from(channel >= size);
+        channel -= carry * size;
+        pixel += pixels_on + carry;
     }
-    let mean = reduce(&mut partial, sum, lanes) / f32::cast_from(count);
+    let mean = reduce::all(&mut partial, sum, lanes, Fold::Sum) / f32::cast_from(count);
 
     let mut squares = 0.0f32;
-    i = UNIT_POS;
-    while i < count {
-        let centred = f32::cast_from(x[(first + (i / size) * channels + i % size) as usize]) - mean;
+    pixel = UNIT_POS / size;
+    channel = UNIT_POS % size;
+    while pixel < pixels {
+        let centred = f32::cast_from(x[(first + pixel * channels + channel) as usize]) - mean;
         squares += centred * centred;
-        i += lanes;
+        channel += channels_on;
+        let carry = u32::cast_from(channel >= size);
+        channel -= carry * size;
+        pixel += pixels_on + carry;
     }
-    let variance = reduce(&mut partial, squares, lanes) / f32::cast_from(count);
+    let variance = reduce::all(&mut partial, squares, lanes, Fold::Sum) / f32::cast_from(count);
     let inverse = 1.0f32 / f32::sqrt(variance + epsilon);
 
-    i = UNIT_POS;
-    while i < count {
-        let at = (first + (i / size) * channels + i % size) as usize;
-        let channel = ((workgroup % groups) * size + i % size) as usize;
-        let y =
-            (f32::cast_from(x[at]) - mean) * inverse * f32::cast_from(gamma[channel]) + f32::cast_from(beta[channel]);
+    pixel = UNIT_POS / size;
+    channel = UNIT_POS % size;
+    while pixel < pixels {
+        let at = (first + pixel * channels + channel) as usize;
+        let of_layer = ((workgroup % groups) * size + channel) as usize;
+        let centred = (f32::cast_from(x[at]) - mean) * inverse;
+        let y = centred * f32::cast_from(gamma[of_layer]) + f32::cast_from(beta[of_layer]);
         if comptime!(silu) {
             out[at] = F::cast_from(y / (1.0f32 + f32::exp(-y)));
         } else {
             out[at] = F::cast_from(y);
         }
-        i += lanes;
+        channel += channels_on;
+        let carry = u32::cast_from(channel >= size);
+        channel -= carry * size;
+        pixel += pixels_on + carry;
     }
-}
-
-/// The sum of every lane's value, in every lane. A tree over shared memory.
-#[cube]
-fn reduce(partial: &mut Shared<[f32]>, value: f32, #[comptime] lanes: u32) -> f32 {
-    // The values of an earlier sum may still be read.
-    sync_cube();
-    partial[UNIT_POS as usize] = value;
-    sync_cube();
-    let mut half = comptime!(lanes / 2).runtime();
-    while half > 0 {
-        if UNIT_POS < half {
-            let other = partial[(UNIT_POS + half) as usize];
-            partial[UNIT_POS as usize] += other;
-        }
-        sync_cube();
-        half /= 2;
-    }
-    partial[0]
 }
 
 /// Normalises `x` `[n, h, w, c]` by groups of channels.
@@ -98,19 +91,15 @@ pub fn group_norm_silu(
     let [n, h, w, c] = x.shape().dims();
     let out = empty_device_dtype(x.client.clone(), x.device.clone(), x.shape(), x.dtype);
     let workgroups = (n * groups) as u32;
-    // The reduction halves: a power of two, whatever the device's limit.
-    let most = x.client.properties().hardware.max_units_per_cube.max(1);
-    let lanes = LANES.min(1 << most.ilog2());
     let client = x.client.clone();
     let dtype = dtype_to_storage_type(x.dtype);
-    // A dispatch has at most 65,535 workgroups an axis.
-    let (columns, rows) = (workgroups.min(32_768), workgroups.div_ceil(32_768));
+    let lanes = reduce::lanes(&client, h * w * c / groups.max(1));
     // SAFETY: every index is below the tensors' sizes: `workgroup` is below n * groups and `i`
     // below pixels * size, so `at` is below n * h * w * c and `channel` below c.
     unsafe {
         group_norm_kernel::launch_unchecked(
             &client,
-            CubeCount::Static(columns, rows, 1),
+            reduce::workgroups(workgroups),
             CubeDim::new_1d(lanes),
             x.into_buffer_arg(),
             gamma.into_buffer_arg(),

@@ -4,7 +4,10 @@ mod conv2d;
 mod group_norm;
 
 use super::DeviceOps;
-use burn::backend::tensor::FloatTensor;
+use burn::backend::{
+    ops::{ActivationOps, ModuleOps},
+    tensor::FloatTensor,
+};
 use burn_backend::{DType, TensorData};
 use burn_flex::{Flex, FlexTensor};
 use conv2d::Conv2d;
@@ -37,6 +40,16 @@ impl DeviceOps for Flex {
         FlexTensor::from_data(TensorData::new(y, [n, height, width, out]))
     }
 
+    fn upsample_conv2d_nhwc(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        size: [usize; 2],
+        padding: usize,
+    ) -> FloatTensor<Self> {
+        Self::conv2d_nhwc(super::repeat_pixels::<Self>(x, size), weight, bias, 1, padding)
+    }
+
     fn group_norm_silu(
         x: FloatTensor<Self>,
         gamma: FloatTensor<Self>,
@@ -53,6 +66,28 @@ impl DeviceOps for Flex {
         let mut values: Vec<f32> = x.into_data().try_into_vec().unwrap_or_default();
         values.chunks_mut((h * w * c).max(1)).for_each(|pixels| norm.apply(pixels, c));
         FlexTensor::from_data(TensorData::new(values, [n, h, w, c]))
+    }
+
+    fn linear(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        biased: bool,
+    ) -> FloatTensor<Self> {
+        super::matmul_and_bias::<Self>(x, weight, bias, biased)
+    }
+
+    fn layer_norm_rows(
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        epsilon: f32,
+    ) -> FloatTensor<Self> {
+        <Self as ModuleOps<Self>>::layer_norm(x, gamma, Some(beta), f64::from(epsilon))
+    }
+
+    fn softmax_rows(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        <Self as ActivationOps<Self>>::softmax(x, 3)
     }
 }
 
