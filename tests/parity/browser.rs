@@ -203,6 +203,11 @@ mod host {
     }
 
     #[wasm_bindgen_test]
+    async fn damaged_by_hand() {
+        crate::fuzz::by_hand(&Device::flex()).await;
+    }
+
+    #[wasm_bindgen_test]
     async fn damaged_tokenizers() {
         crate::fuzz::tokenizers(&Device::flex()).await;
     }

@@ -87,6 +87,7 @@ on_cpu! {
     lora_fused = crate::lora::fused;
     lora_notes_and_refusals = crate::lora::notes_and_refusals;
     damaged_headers = crate::fuzz::headers;
+    damaged_by_hand = crate::fuzz::by_hand;
     damaged_tokenizers = crate::fuzz::tokenizers;
     probe = crate::blocks::probe;
 }
