@@ -188,6 +188,11 @@ mod host {
     }
 
     #[wasm_bindgen_test]
+    async fn lora_strengths() {
+        crate::lora::strengths(&Device::flex()).await;
+    }
+
+    #[wasm_bindgen_test]
     async fn lora_fused() {
         crate::lora::fused(&Device::flex()).await;
     }

@@ -84,6 +84,7 @@ on_cpu! {
     lora_on_a_pipeline = crate::lora::on_a_pipeline;
     lora_original_names = crate::lora::original_names;
     lora_text_names = crate::lora::text_names;
+    lora_strengths = crate::lora::strengths;
     lora_fused = crate::lora::fused;
     lora_notes_and_refusals = crate::lora::notes_and_refusals;
     damaged_headers = crate::fuzz::headers;
