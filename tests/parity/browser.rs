@@ -245,6 +245,11 @@ mod host {
     }
 
     #[wasm_bindgen_test]
+    async fn lora_strengths() {
+        crate::lora::strengths(&Device::flex()).await;
+    }
+
+    #[wasm_bindgen_test]
     async fn lora_fused() {
         crate::lora::fused(&Device::flex()).await;
     }
@@ -257,6 +262,11 @@ mod host {
     #[wasm_bindgen_test]
     async fn damaged_headers() {
         crate::fuzz::headers(&Device::flex()).await;
+    }
+
+    #[wasm_bindgen_test]
+    async fn damaged_by_hand() {
+        crate::fuzz::by_hand(&Device::flex()).await;
     }
 
     #[wasm_bindgen_test]

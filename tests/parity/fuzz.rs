@@ -139,6 +139,31 @@ pub async fn headers(_: &Device) {
     }
 }
 
+/// Damage that chance seldom finds.
+pub async fn by_hand(_: &Device) {
+    let file =
+        |json: &str, data: usize| [&(json.len() as u64).to_le_bytes()[..], json.as_bytes(), &vec![0; data]].concat();
+    let tensor = |shape: &str, end: usize| format!(r#"{{"dtype":"F32","shape":{shape},"data_offsets":[0,{end}]}}"#);
+    for (json, data) in [
+        (format!(r#"{{"a":{}}}"#, tensor("[2]", 4)), 4),
+        (format!(r#"{{"a":{}}}"#, tensor("[2]", 8)), 7),
+        (format!(r#"{{"a":{},"b":{}}}"#, tensor("[1]", 4), tensor("[1]", 4)), 8),
+        (format!(r#"{{"a":{}}}"#, tensor("[4294967296,4294967296,4294967296]", 0)), 0),
+        (r#"{"a":{"x":"y"}}"#.to_owned(), 0),
+    ] {
+        let folder = Memory::new(&[("f", &file(&json, data))]);
+        let error = weights::header(&folder, "f").await.expect_err("it is damaged").to_string();
+        assert!(error.contains("damaged header") || error.contains("truncated"), "{json}: {error}");
+    }
+    // A fused matrix that is none.
+    let at = "transformer.resblocks.0";
+    let fused = r#"{"dtype":"X","shape":[],"data_offsets":[4,7]}"#;
+    let json = format!(r#"{{"{at}.ln_1.weight":{},"{at}.attn.in_proj_weight":{fused}}}"#, tensor("[1]", 4));
+    let folder = Memory::new(&[("f", &file(&json, 7))]);
+    let error = Checkpoint::open(&folder, &["f".to_owned()], Nothing).await.err().expect("it is damaged");
+    assert!(error.to_string().contains("has no thirds"), "{error}");
+}
+
 /// Whether the header could be read.
 async fn every_tensor(source: &Strict<'_>, file: &str) -> bool {
     let header = weights::header(source, file).await;

@@ -270,6 +270,20 @@ pub async fn fused(on: &Device) {
     }
 }
 
+/// Denoiser and text encoders have a strength each.
+pub async fn strengths(on: &Device) {
+    let (loras, model) = (files(), a().folder);
+    let (unet, text) = (component(&model, Part::Unet).await, component(&model, Part::TextEncoder).await);
+    let strengths = Strength { denoiser: 0.0, text: 1.0 };
+    let lora = Lora::open(&loras, "kohya").await.expect("it opens");
+    let patches = Patches::new(vec![(lora, strengths)], &[(Part::Unet, &unet), (Part::TextEncoder, &text)]);
+    let (patches, none) = (patches.expect("it is for this model"), Patches::none());
+    for (part, name) in patches.names() {
+        let same = merged(&patches, part, name, on).await == merged(&none, part, name, on).await;
+        assert_eq!(same, part == Part::Unet, "{name}");
+    }
+}
+
 /// The alpha of diffusers' notes, and what is refused.
 pub async fn notes_and_refusals(on: &Device) {
     let name = format!("{TO_Q}.weight");

@@ -95,9 +95,11 @@ on_cpu! {
     lora_on_a_pipeline = crate::lora::on_a_pipeline;
     lora_original_names = crate::lora::original_names;
     lora_text_names = crate::lora::text_names;
+    lora_strengths = crate::lora::strengths;
     lora_fused = crate::lora::fused;
     lora_notes_and_refusals = crate::lora::notes_and_refusals;
     damaged_headers = crate::fuzz::headers;
+    damaged_by_hand = crate::fuzz::by_hand;
     damaged_tokenizers = crate::fuzz::tokenizers;
     probe = crate::blocks::probe;
 }

@@ -149,7 +149,7 @@ impl Studio {
 
     fn end(&mut self, event: JobEvent, place: Place, context: Context) {
         match event {
-            JobEvent::Done { result } => self.keep(result, place, context),
+            JobEvent::Done { result } => self.keep(*result, place, context),
             JobEvent::Failed { error } => {
                 let try_cpu = context.tab_gpu && place == Place::Tab && error.code == ErrorCode::Device;
                 self.problem = Some(Problem { error, try_cpu });

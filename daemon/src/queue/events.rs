@@ -138,7 +138,7 @@ impl EventLog {
 /// The event with which a job's story ends, once it has.
 pub(super) fn final_event(job: Job) -> Option<JobEvent> {
     match job.status {
-        JobStatus::Completed => job.result.map(|result| JobEvent::Done { result }),
+        JobStatus::Completed => job.result.map(|result| JobEvent::Done { result: Box::new(result) }),
         JobStatus::Failed => job.error.map(|error| JobEvent::Failed { error }),
         JobStatus::Cancelled => Some(JobEvent::Cancelled),
         JobStatus::Queued | JobStatus::Processing => None,

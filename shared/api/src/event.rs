@@ -34,7 +34,7 @@ pub enum JobEvent {
     /// It is completed.
     Done {
         /// What it made.
-        result: JobResult,
+        result: Box<JobResult>,
     },
     /// It has failed.
     Failed {

@@ -108,9 +108,9 @@ impl Pipeline {
             parts.leave_out_optional();
         }
         let facts = facts(source, &parts).await?;
-        let mut kept = Shelves::new();
         let wanted = |part: Part| options.text_encoders || part != Part::Text;
-        let loading = &mut Loading::new((source, &NO_LORAS), device, observer, &facts.components, &mut kept, wanted);
+        let mut kept = Shelves::new();
+        let loading = &mut Loading::new((source, &NO_LORAS), device, observer, &facts.components, wanted, &mut kept);
         let texts = match options.text_encoders {
             true => Some(parts.load_texts(loading).await?),
             false => None,

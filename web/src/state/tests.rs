@@ -38,7 +38,7 @@ fn a_job_goes_from_start_to_picture() {
     assert_eq!(words(&studio), "Step 1 of 8");
     studio.apply(JobEvent::Step { step: 8, of: 8 }, gpu());
     assert_eq!(words(&studio), "Decoding the picture");
-    studio.apply(JobEvent::Done { result: result(7) }, gpu());
+    studio.apply(JobEvent::Done { result: Box::new(result(7)) }, gpu());
     assert_eq!(studio.run, None);
     let picture = studio.picture().expect("is shown");
     assert_eq!((picture.params.seed, picture.device.as_str()), (7, "WebGPU"));
@@ -81,11 +81,11 @@ fn the_next_job_clears_the_problem() {
 #[test]
 fn late_events_are_ignored_and_old_pictures_forgotten() {
     let mut studio = Studio::default();
-    studio.apply(JobEvent::Done { result: result(1) }, gpu());
+    studio.apply(JobEvent::Done { result: Box::new(result(1)) }, gpu());
     assert!(studio.pictures.is_empty());
     for seed in 0..30 {
         studio.begin(Place::Tab);
-        studio.apply(JobEvent::Done { result: result(seed) }, gpu());
+        studio.apply(JobEvent::Done { result: Box::new(result(seed)) }, gpu());
     }
     assert_eq!(studio.pictures.len(), Studio::KEPT);
     assert_eq!(studio.picture().map(|picture| picture.params.seed), Some(29));

@@ -70,7 +70,7 @@ impl Host {
             return port::report(&Report::Job { job, event: JobEvent::Failed { error } });
         } else {
             match self.generate(job, &request).await {
-                Ok(result) => JobEvent::Done { result },
+                Ok(result) => JobEvent::Done { result: Box::new(result) },
                 Err(Stop::Cancelled) => JobEvent::Cancelled,
                 Err(Stop::Failed(error)) => JobEvent::Failed { error },
             }

@@ -225,6 +225,7 @@ impl<'a, S: Source, O: Observer, L: Source> Loading<'a, S, O, L> {
         device: &'a Device,
         observer: &'a mut O,
         components: &'a [Component],
+        wanted: impl Fn(Part) -> bool,
         kept: &'a mut Shelves,
         wanted: impl Fn(Part) -> bool,
     ) -> Self {

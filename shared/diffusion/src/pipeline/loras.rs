@@ -59,11 +59,11 @@ impl Pipeline {
         let in_denoiser = touched.iter().any(|(part, _)| *part == folder);
         let in_texts = touched.iter().any(|(part, _)| *part != folder);
         let wanted = |part| match part {
-            family::Part::Text => in_texts,
+            family::Part::Text => in_texts && texts.is_some(),
             family::Part::Denoiser => in_denoiser,
-            _ => false,
+            family::Part::Autoencoder => false,
         };
-        let mut loading = Loading::new((source, loras), &device, observer, &facts.components, &mut kept, wanted);
+        let mut loading = Loading::new((source, loras), &device, observer, &facts.components, wanted, &mut kept);
         let texts = match texts {
             Some(texts) if in_texts => {
                 drop(texts);
@@ -94,9 +94,9 @@ impl Pipeline {
         observer: &mut impl Observer,
     ) -> Result<(), LoadError> {
         if self.texts.is_none() {
-            let (components, kept) = (&self.facts.components, &mut self.kept);
+            let (loading, components) = ((source, loras), &self.facts.components);
             let wanted = |part| part == family::Part::Text;
-            let loading = &mut Loading::new((source, loras), &self.device, observer, components, kept, wanted);
+            let loading = &mut Loading::new(loading, &self.device, observer, components, wanted, &mut self.kept);
             self.texts = Some(self.parts.load_texts(loading).await?);
         }
         Ok(())

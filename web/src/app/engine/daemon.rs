@@ -119,7 +119,7 @@ async fn outcome(id: &JobId) -> Option<JobEvent> {
 fn last_event(job: Job) -> JobEvent {
     let broken = || ApiError::new(ErrorCode::Internal, "The job ended without a result");
     match (job.status, job.result) {
-        (JobStatus::Completed, Some(result)) => JobEvent::Done { result },
+        (JobStatus::Completed, Some(result)) => JobEvent::Done { result: Box::new(result) },
         (JobStatus::Cancelled, _) => JobEvent::Cancelled,
         _ => JobEvent::Failed { error: job.error.unwrap_or_else(broken) },
     }
