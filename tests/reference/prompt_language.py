@@ -7,13 +7,12 @@ their tokens' weights and then scaled so that the mean of all its values stays t
 purpose (a backslash before an ordinary character, BREAK inside brackets) the rules here are the engine's.
 """
 
+import regex
 import torch
 
 import clip_variants
 import tokenizer
 from store import relative, save_json, save_tensors
-
-import regex
 
 LEXEMES = regex.compile(
     r"\\(?P<escaped>[()\[\]\\])|(?P<open>[(\[])|:\s*(?P<number>[+-]?[0-9.]+)\s*\)|(?P<close>[)\]])"
@@ -153,7 +152,8 @@ def write(out):
             states = emphasised(model, done)
             plain = emphasised(model, [(ids, [1.0] * len(ids)) for ids, _ in done])
             strongest = max(strongest, relative(states, plain))
-            tensors |= {f"states.{i}": states, f"pooled.{i}": model.text_model(torch.tensor([done[0][0]])).pooler_output}
+            pooled = model.text_model(torch.tensor([done[0][0]])).pooler_output
+            tensors |= {f"states.{i}": states, f"pooled.{i}": pooled}
     print(f"  prompt language: weights move states by up to {strongest:.1e}")
     assert strongest > 0.05
     save_json(out / "prompts.json", {"length": clip_variants.LENGTH, "prompts": entries})

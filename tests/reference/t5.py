@@ -1,5 +1,6 @@
 """Goldens of T5: the encoder by formula, and a small Unigram tokenizer in both published forms with its ids."""
 
+import contextlib
 import io
 import tempfile
 import unicodedata
@@ -22,7 +23,8 @@ CONFIG = dict(d_model=24, d_kv=8, d_ff=40, num_layers=3, num_heads=4, feed_forwa
               relative_attention_num_buckets=32, relative_attention_max_distance=128)
 # Others that the table of characters must tell apart, beside the prompts that all tokenizers share.
 MORE = ["a red house</s> by <pad>the lake", "<unk> and <extra_id_1>", "the lake\u2003\u2003 \tis ▁frozen▁",
-        "ﬁﬁ①…½ ｆｕｌｌ", "the re\u0301d ho\u0308use", "zzz 夕焼け qqq 夕", "redhousebesideafrozenlake"]
+        "ﬁﬁ①…½ ｆｕｌｌ", "the re\u0301d ho\u0308use", "zzz 夕焼け qqq 夕",
+        "redhousebesideafrozenlake"]
 
 
 def rules():
@@ -42,13 +44,14 @@ def rules():
 def train(folder):
     """Trains `spiece.model` with T5's order of special pieces."""
     codes = ["\t".join(" ".join(f"{ord(c):X}" for c in text) for text in pair) for pair in sorted(rules().items())]
-    table = folder / "rules.tsv"
-    table.write_text("\n".join(codes) + "\n", encoding="utf-8")
+    (folder / "rules.tsv").write_text("\n".join(codes) + "\n", encoding="utf-8")
     model = io.BytesIO()
-    sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter(sentences()), model_writer=model, model_type="unigram", vocab_size=300,
-        hard_vocab_limit=False, pad_id=0, eos_id=1, unk_id=2, bos_id=-1, normalization_rule_tsv=str(table),
-        num_threads=1, minloglevel=2)
+    # The file remembers the table's path, which must be the same every time.
+    with contextlib.chdir(folder):
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=iter(sentences()), model_writer=model, model_type="unigram", vocab_size=300,
+            hard_vocab_limit=False, pad_id=0, eos_id=1, unk_id=2, bos_id=-1, normalization_rule_tsv="rules.tsv",
+            num_threads=1, minloglevel=2)
     (folder / "spiece.model").write_bytes(model.getvalue())
     return model.getvalue()
 

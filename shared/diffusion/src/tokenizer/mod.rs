@@ -1,8 +1,9 @@
 //! The tokenizers: CLIP's here, T5's in [`Unigram`], windows for prompts of any length.
 //!
-//! CLIP's gives the ids of byte-level BPE tokens. The rules are those of OpenAI's CLIP (Radford et al. 2021) as transformers applies them: special
-//! tokens are cut out of the raw text, the rest is normalised (NFC, lower case), split by CLIP's
-//! pattern, and each piece merged by rank (Sennrich et al. 2016) over bytes written as characters.
+//! CLIP's gives the ids of byte-level BPE tokens. The rules are those of OpenAI's CLIP (Radford et al.
+//! 2021) as transformers applies them: special tokens are cut out of the raw text, the rest is
+//! normalised (NFC, lower case), split by CLIP's pattern, and each piece merged by rank (Sennrich et al.
+//! 2016) over bytes written as characters.
 
 mod bytes;
 mod charsmap;
