@@ -27,7 +27,7 @@ async fn a_listener_from_the_start_hears_everything() {
         .collect();
     assert_eq!(steps, [0, 1, 2, 3]);
     let JobEvent::Done { result } = &heard.last().expect("events").event else { panic!("ends with the result") };
-    assert_eq!(Some(result), daemon.job(&job.id).await.result.as_ref());
+    assert_eq!(Some(&**result), daemon.job(&job.id).await.result.as_ref());
 }
 
 #[tokio::test]

@@ -104,7 +104,7 @@ async fn finish(store: &dyn JobStore) {
     submit(store, "a").await;
     submit(store, "b").await;
     let (a, b) = (claim(store, 1).await.expect("a job"), claim(store, 1).await.expect("a job"));
-    assert_eq!(store.finish(&a, Outcome::Completed(result()), at(3)).await.expect("stores"), Finish::Applied);
+    assert_eq!(store.finish(&a, Outcome::Completed(Box::new(result())), at(3)).await.expect("stores"), Finish::Applied);
     let error = ApiError::new(ErrorCode::Device, "lost");
     assert_eq!(store.finish(&b, Outcome::Failed(error.clone()), at(3)).await.expect("stores"), Finish::Applied);
     let (a, b) = (job(store, "a").await, job(store, "b").await);
@@ -131,9 +131,15 @@ async fn fence(store: &dyn JobStore) {
     assert_eq!(new.attempt, 2);
     assert_ne!(new.token, old.token);
     assert_eq!(store.extend(&old, 50, at(99)).await.expect("stores"), Standing::Stale);
-    assert_eq!(store.finish(&old, Outcome::Completed(result()), at(43)).await.expect("stores"), Finish::Stale);
+    assert_eq!(
+        store.finish(&old, Outcome::Completed(Box::new(result())), at(43)).await.expect("stores"),
+        Finish::Stale
+    );
     assert_eq!(job(store, "a").await.status, JobStatus::Processing);
-    assert_eq!(store.finish(&new, Outcome::Completed(result()), at(44)).await.expect("stores"), Finish::Applied);
+    assert_eq!(
+        store.finish(&new, Outcome::Completed(Box::new(result())), at(44)).await.expect("stores"),
+        Finish::Applied
+    );
     assert_eq!(store.finish(&new, Outcome::Cancelled, at(45)).await.expect("stores"), Finish::Stale, "once is enough");
     assert_eq!(job(store, "a").await.status, JobStatus::Completed);
     assert_eq!(store.status().await.expect("stores").completed_jobs, 1);

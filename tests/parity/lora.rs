@@ -187,7 +187,7 @@ pub async fn original_names(_: &Device) {
         let shape = unet.shape(&weight).unwrap_or_else(|| panic!("there is no {weight}"));
         for start in ["lora_unet_", "diffusion_model."] {
             let found = resolve(&format!("{start}{kohya}"), shape, (Part::Unet, unet)).await.expect("it is found");
-            assert_eq!(found, [weight.clone()], "{start}{kohya}");
+            assert_eq!(found, std::slice::from_ref(&weight), "{start}{kohya}");
         }
     }
     let three = Checkpoint::open(&folder, &["3".to_owned()], Nothing).await.expect("it opens");

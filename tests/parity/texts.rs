@@ -161,7 +161,7 @@ pub async fn weighted(on: &Device) {
         assert_close(text, said.states, &golden, &format!("states.{i}"), BLOCK).await;
     }
     // Beside a longer prompt the states are the same, and what fills up is the empty prompt.
-    let all = [&prompts[2].text, &prompts[15].text, ""].map(|text| prompt::parse(text));
+    let all = [&prompts[2].text, &prompts[15].text, ""].map(prompt::parse);
     let said = clip.encode(&Fast, &tokenizer.batch(&all, length), Layer::LAST);
     let [_, tokens, width] = said.states.dims();
     let text = |i: usize, from: usize, to: usize| said.states.clone().slice([i..i + 1, from..to, 0..width]);

@@ -222,7 +222,7 @@ impl Books {
                 self.milliseconds += result.time_taken;
                 record.job.progress = 100;
                 record.job.status = JobStatus::Completed;
-                record.job.result = Some(result);
+                record.job.result = Some(*result);
             }
             Outcome::Failed(error) => {
                 self.failed += 1;

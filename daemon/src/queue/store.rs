@@ -82,7 +82,7 @@ pub enum Standing {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
     /// With a result.
-    Completed(JobResult),
+    Completed(Box<JobResult>),
     /// With an error.
     Failed(ApiError),
     /// Stopped, as was wished.

@@ -197,7 +197,7 @@ async fn completed(made: Made, params: Params, started: Instant) -> Outcome {
     match encoding.await {
         Ok((image, parameters)) => {
             let time_taken = milliseconds(started);
-            Outcome::Completed(JobResult { images: vec![image], seed, parameters, time_taken })
+            Outcome::Completed(Box::new(JobResult { images: vec![image], seed, parameters, time_taken }))
         }
         Err(_) => Outcome::Failed(ApiError::new(ErrorCode::Internal, "The picture could not be written as a PNG")),
     }

@@ -227,7 +227,6 @@ impl<'a, S: Source, O: Observer, L: Source> Loading<'a, S, O, L> {
         components: &'a [Component],
         wanted: impl Fn(Part) -> bool,
         kept: &'a mut Shelves,
-        wanted: impl Fn(Part) -> bool,
     ) -> Self {
         let total = components.iter().filter(|component| wanted(component.part)).map(|component| component.bytes).sum();
         Self { source, device, observer, progress: Progress { loaded: 0, total }, components, loras, kept }

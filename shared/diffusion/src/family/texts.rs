@@ -125,9 +125,9 @@ impl Asked<'_> {
 /// A text encoder with its tokenizer.
 pub enum Text {
     /// CLIP.
-    Clip(Tokenizer, Box<Clip>),
+    Clip(Box<Tokenizer>, Box<Clip>),
     /// T5.
-    T5(Unigram, Box<T5>),
+    T5(Box<Unigram>, Box<T5>),
 }
 
 impl Text {
@@ -144,7 +144,8 @@ impl Text {
                 let tokenizer = Unigram::load(source, slot.tokenizer).await?;
                 tokenizer.check_fits(config.vocab_size)?;
                 let mut weights = load.open(slot.encoder).await?;
-                return Ok(Self::T5(tokenizer, Box::new(T5::load(weights.root(), config.clone(), device).await?)));
+                let encoder = T5::load(weights.root(), config.clone(), device).await?;
+                return Ok(Self::T5(Box::new(tokenizer), Box::new(encoder)));
             }
         };
         let tokenizer = Tokenizer::load(source, slot.tokenizer).await?;
@@ -153,7 +154,8 @@ impl Text {
         if config.projected().is_some() && !weights.root().has(PROJECTION) {
             return Err(LoadError::MissingTensor { file: slot.encoder.to_owned(), tensor: PROJECTION.to_owned() });
         }
-        Ok(Self::Clip(tokenizer, Box::new(Clip::load(weights.root(), clip.clone(), device).await?)))
+        let encoder = Clip::load(weights.root(), clip.clone(), device).await?;
+        Ok(Self::Clip(Box::new(tokenizer), Box::new(encoder)))
     }
 }
 

@@ -1,7 +1,7 @@
 //! The joint block of the MMDiT (Esser et al. 2024, figure 2b): patches and prompt, each with weights of its
 //! own, in one attention.
 
-use super::Linear;
+use super::{Linear, gelu_tanh};
 use crate::{
     LoadError,
     config::{MmditConfig, QkNorm},
@@ -148,7 +148,7 @@ impl Rest {
     /// The feed-forward layers' contribution to `x`.
     fn feed(&self, k: &dyn Kernels, x: Tensor<3>, shift: &Tensor<3>, scale: &Tensor<3>) -> Tensor<3> {
         let y = modulate(k.layer_norm(x, &self.norm), shift, scale);
-        self.narrow.forward(activation::gelu_approximate(self.widen.forward(y)))
+        self.narrow.forward(gelu_tanh(self.widen.forward(y)))
     }
 }
 

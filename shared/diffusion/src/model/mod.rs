@@ -3,6 +3,7 @@
 pub mod attention;
 pub mod clip;
 mod conditioning;
+mod gelu;
 mod linear;
 pub mod mmdit;
 pub mod mmdit_block;
@@ -18,4 +19,5 @@ pub mod unet_blocks;
 pub mod vae;
 
 pub use conditioning::Conditioning;
+pub use gelu::gelu_tanh;
 pub use linear::Linear;

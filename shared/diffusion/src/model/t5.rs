@@ -4,7 +4,7 @@
 //! and knows positions by a learned number for each distance. The stream between the blocks grows
 //! beyond what f16 holds, so that it must stay f32.
 
-use super::Linear;
+use super::{Linear, gelu_tanh};
 use crate::{
     LoadError,
     config::T5Config,
@@ -141,7 +141,7 @@ impl Block {
     fn forward(&self, x: Tensor<3>, bias: &Tensor<4>) -> Tensor<3> {
         let x = x.clone() + self.attention.forward(self.norm1.forward(x), bias);
         let y = self.norm2.forward(x.clone());
-        let y = activation::gelu_approximate(self.gate.forward(y.clone())) * self.widen.forward(y);
+        let y = gelu_tanh(self.gate.forward(y.clone())) * self.widen.forward(y);
         x + self.narrow.forward(y)
     }
 }

@@ -143,8 +143,11 @@ pub fn text_part(part: Part, width: usize) -> Part {
     }
 }
 
+/// Whether a tensor of this name is one.
+type Tells = fn(&str) -> bool;
+
 /// Names of which one is enough, in the order in which they are looked for.
-const TELLING: &[(Kind, fn(&str) -> bool)] = &[
+const TELLING: &[(Kind, Tells)] = &[
     (Kind::Lora, low_rank),
     (Kind::ControlNet, |name| name.starts_with("control_model.") || name.starts_with("controlnet_cond_embedding.")),
     (Kind::Taesd, |name| {
