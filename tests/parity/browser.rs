@@ -273,4 +273,24 @@ mod host {
     async fn damaged_tokenizers() {
         crate::fuzz::tokenizers(&Device::flex()).await;
     }
+
+    #[wasm_bindgen_test]
+    async fn family_facts() {
+        crate::families::facts(&Device::flex()).await;
+    }
+
+    #[wasm_bindgen_test]
+    async fn family_misfits() {
+        crate::families::misfits(&Device::flex()).await;
+    }
+
+    #[wasm_bindgen_test]
+    async fn prompt_random() {
+        crate::prompts::random(&Device::flex()).await;
+    }
+
+    #[wasm_bindgen_test]
+    async fn unigram_files() {
+        crate::tokens::unigram_files(&Device::flex()).await;
+    }
 }

@@ -4,6 +4,7 @@ use super::{Problem, pictures::Pictures, progress, say, source};
 use crate::{
     clock::random_seed,
     engine::{DeviceChoice, Engine, EngineError, Made, Progress, Task, local},
+    models::loras::LoraFile,
 };
 use clap::Args;
 use fresco_api::{ApiError, ImageRequest, Params, Post};
@@ -74,6 +75,10 @@ pub(super) struct Generate {
     /// Enlarges the finished picture 2 or 4 times.
     #[arg(long, value_name = "1|2|4")]
     upscale: Option<u32>,
+    /// A LoRA to add, all of it or so much; may be given several times. `<lora:name:0.8>` in the prompt adds one from
+    /// the folder `loras` of FRESCO_HOME.
+    #[arg(long = "lora", value_name = "FILE[:WEIGHT]", value_parser = lora)]
+    loras: Vec<LoraFile>,
     #[command(flatten)]
     pictures: Pictures,
     /// What runs the model: auto, cpu, vulkan, cuda or metal.
@@ -101,6 +106,21 @@ struct Summary<'a> {
     device: &'a str,
 }
 
+/// `FILE` or `FILE:WEIGHT`.
+fn lora(named: &str) -> Result<LoraFile, String> {
+    let (path, weight) = match named.rsplit_once(':').map(|(path, weight)| (path, weight.parse::<f32>())) {
+        Some((path, Ok(weight))) => (path, weight),
+        _ => (named, 1.0),
+    };
+    if !weight.is_finite() {
+        return Err(format!("the weight of {path} is no number"));
+    }
+    if !Path::new(path).is_file() {
+        return Err(format!("there is no file {path}"));
+    }
+    Ok(LoraFile { path: PathBuf::from(path), denoiser: weight, text: weight })
+}
+
 impl Generate {
     pub(super) async fn run(self, home: &Path) -> Result<(), Problem> {
         if self.json && self.to_stdout() {
@@ -108,6 +128,7 @@ impl Generate {
         }
         let (catalogue, model) = source::find(home, self.model.as_deref())?;
         let task = self.pictures.task(self.request()?, &model.info, random_seed())?;
+        let task = Task { loras: self.loras.clone(), ..task };
         let params = task.params.clone();
         let out = self.out.clone().unwrap_or_else(|| free_name(params.seed));
         for file in [Some(&out), self.dump_latents.as_ref()].into_iter().flatten() {

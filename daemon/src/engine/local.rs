@@ -4,10 +4,16 @@ use super::{
     Bench, DeviceChoice, EngineError, Pinned, Progress, Task,
     device::{Finding, choose, regret},
 };
-use crate::models::Catalogue;
+use crate::models::{
+    Catalogue, ModelFiles,
+    loras::{self, LoraFile},
+};
 use fresco_api::{ApiError, ErrorCode, ModelId};
-use fresco_diffusion::{Device, LoadError, Output, Pipeline, RunError};
-use std::{io, sync::Arc};
+use fresco_diffusion::{
+    Device, LoadError, Output, Pipeline, RunError,
+    weights::lora::{Lora, Patches, Strength},
+};
+use std::{io, path::Path, sync::Arc};
 
 /// Starts the engine's thread, which chooses its device in the background.
 ///
@@ -22,7 +28,14 @@ struct Local {
     wanted: DeviceChoice,
     device: Option<Device>,
     /// The model that ran last stays loaded.
-    loaded: Option<(ModelId, Pipeline)>,
+    loaded: Option<Loaded>,
+}
+
+/// A model with the LoRAs that were added.
+struct Loaded {
+    id: ModelId,
+    loras: Vec<LoraFile>,
+    pipeline: Pipeline,
 }
 
 impl Bench for Local {
@@ -37,7 +50,9 @@ impl Bench for Local {
 
     fn run(&mut self, task: &Task, mut progress: Progress) -> Result<Output, EngineError> {
         futures_executor::block_on(async {
-            let pipeline = self.pipeline(&task.params.model, &mut progress).await?;
+            let named = loras::named_in(&task.params.prompt, self.catalogue.loras())?;
+            let loras = [task.loras.as_slice(), &named].concat();
+            let pipeline = self.pipeline(&task.params.model, loras, &mut progress).await?;
             Ok(match &task.pictures {
                 Some(pictures) => pipeline.edit(&task.params, pictures, &mut progress).await?,
                 None => pipeline.generate(&task.params, &mut progress).await?,
@@ -47,15 +62,33 @@ impl Bench for Local {
 }
 
 impl Local {
-    /// The model, loaded if it is not.
-    async fn pipeline(&mut self, id: &ModelId, progress: &mut Progress) -> Result<&Pipeline, EngineError> {
-        let same = self.loaded.take().filter(|(loaded, _)| loaded == id);
-        let pipeline = match same {
-            Some((_, pipeline)) => pipeline,
+    /// The model with these LoRAs and no others, loaded if it is not.
+    async fn pipeline(
+        &mut self,
+        id: &ModelId,
+        loras: Vec<LoraFile>,
+        progress: &mut Progress,
+    ) -> Result<&Pipeline, EngineError> {
+        let same = self.loaded.take().filter(|loaded| loaded.id == *id);
+        let mut loaded = match same {
+            Some(loaded) => loaded,
             // The other model is dropped by now: two need not fit.
-            None => self.load(id, progress).await?,
+            None => Loaded { id: id.clone(), loras: Vec::new(), pipeline: self.load(id, progress).await? },
         };
-        Ok(&self.loaded.insert((id.clone(), pipeline)).1)
+        if loaded.loras != loras {
+            let files = &self.catalogue.find(Some(id))?.files;
+            let patches = match patches(&loaded.pipeline, files, &loras).await {
+                Ok(patches) => patches,
+                Err(error) => {
+                    // Nothing was changed: the model stays for the next run.
+                    self.loaded = Some(loaded);
+                    return Err(error);
+                }
+            };
+            loaded.pipeline = loaded.pipeline.with_loras(files, &patches, progress).await?;
+            loaded.loras = loras;
+        }
+        Ok(&self.loaded.insert(loaded).pipeline)
     }
 
     async fn load(&self, id: &ModelId, progress: &mut Progress) -> Result<Pipeline, EngineError> {
@@ -63,6 +96,21 @@ impl Local {
         let device = self.device.as_ref().ok_or_else(|| ApiError::new(ErrorCode::Device, "No device is open"))?;
         Ok(Pipeline::load(&model.files, device, progress).await?)
     }
+}
+
+/// What LoRAs change in a model.
+async fn patches(
+    pipeline: &Pipeline,
+    files: &ModelFiles,
+    loras: &[LoraFile],
+) -> Result<Patches<ModelFiles>, EngineError> {
+    let mut opened = Vec::with_capacity(loras.len());
+    for lora in loras {
+        let folder = ModelFiles::of_folder(lora.path.parent().unwrap_or(Path::new("")));
+        let name = lora.path.file_name().unwrap_or_default().to_string_lossy();
+        opened.push((Lora::open(folder, &name).await?, Strength { denoiser: lora.denoiser, text: lora.text }));
+    }
+    Ok(pipeline.resolve_loras(files, opened).await?)
 }
 
 impl From<LoadError> for EngineError {

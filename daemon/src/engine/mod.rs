@@ -14,6 +14,7 @@ pub use previews::Previews;
 pub use thread::{Bench, Pinned, THREAD};
 pub use tokio_util::sync::CancellationToken;
 
+use crate::models::loras::LoraFile;
 use fresco_api::{ApiError, Params};
 use fresco_diffusion::{Observer, Output, Picture, Prepared, Stage};
 use futures_util::future::BoxFuture;
@@ -36,11 +37,13 @@ pub struct Task {
     pub params: Params,
     /// The pictures that their edit speaks of.
     pub pictures: Option<Arc<Prepared>>,
+    /// LoRAs besides those that the prompt names.
+    pub loras: Vec<LoraFile>,
 }
 
 impl From<Params> for Task {
     fn from(params: Params) -> Self {
-        Self { params, pictures: None }
+        Self { params, pictures: None, loras: Vec::new() }
     }
 }
 

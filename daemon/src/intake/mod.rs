@@ -38,5 +38,5 @@ where
     let size = inputs.first().map_or((0, 0), |input| (input.picture.width, input.picture.height));
     let params = request.resolve(model, random_seed, size)?;
     let pictures = Prepared::new(&params, inputs)?;
-    Ok(Ready { request: request.into(), task: Task { params, pictures: Some(Arc::new(pictures)) } })
+    Ok(Ready { request: request.into(), task: Task { pictures: Some(Arc::new(pictures)), ..params.into() } })
 }

@@ -7,6 +7,7 @@ mod folder;
 pub mod hub;
 pub mod inspect;
 pub mod library;
+pub mod loras;
 pub mod machine;
 pub mod published;
 pub mod pull;
@@ -51,6 +52,8 @@ pub struct Catalogue {
     embedded: Option<Entry>,
     extra: Vec<PathBuf>,
     library: Option<Library>,
+    /// Where LoRAs lie that a prompt may name.
+    loras: Option<PathBuf>,
     /// Folders that were good, as they were then.
     known: Mutex<HashMap<PathBuf, (Fingerprint, Arc<Model>)>>,
 }
@@ -58,8 +61,8 @@ pub struct Catalogue {
 impl Catalogue {
     /// The embedded model, then `extra` folders, then those in `home/models`.
     pub fn new(home: &Path, extra: Vec<PathBuf>) -> Self {
-        let library = Some(Library::new(home, Vec::new()));
-        Self { embedded: Some(embedded::entry()), extra, library, known: Mutex::default() }
+        let (library, loras) = (Some(Library::new(home, Vec::new())), Some(home.join("loras")));
+        Self { embedded: Some(embedded::entry()), extra, library, loras, known: Mutex::default() }
     }
 
     /// The same, and the models found in `roots`, folders of the user's own.
@@ -69,7 +72,17 @@ impl Catalogue {
 
     /// One folder and nothing else, so that no other model can stand in for it.
     pub fn of_folder(folder: PathBuf) -> Self {
-        Self { embedded: None, extra: vec![folder], library: None, known: Mutex::default() }
+        Self { embedded: None, extra: vec![folder], library: None, loras: None, known: Mutex::default() }
+    }
+
+    /// The same, with the LoRAs of `home`.
+    pub fn with_loras(self, home: &Path) -> Self {
+        Self { loras: Some(home.join("loras")), ..self }
+    }
+
+    /// Where LoRAs lie that a prompt may name.
+    pub fn loras(&self) -> Option<&Path> {
+        self.loras.as_deref()
     }
 
     /// Whether names mean entries here; a catalogue of one folder has only that.

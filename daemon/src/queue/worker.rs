@@ -99,7 +99,7 @@ async fn follow(
         }
         false => (progress, None),
     };
-    let task = Task { params: lease.params.clone(), pictures: lease.pictures.clone() };
+    let task = Task { pictures: lease.pictures.clone(), ..lease.params.clone().into() };
     let work = AssertUnwindSafe(engine.generate(task, progress)).catch_unwind();
     tokio::pin!(work);
     let mut beat = tokio::time::interval(BEAT);

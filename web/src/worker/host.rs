@@ -3,7 +3,7 @@
 use super::{gpu, observer::JobObserver, port, source::HttpSource};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use fresco_api::{ApiError, ErrorCode, ImageRequest, JobEvent, JobResult, ModelInfo, Params};
-use fresco_diffusion::{Device, LoadError, Output, Pipeline, RunError};
+use fresco_diffusion::{Device, LoadError, Output, Pipeline, RunError, prompt};
 use fresco_web::{
     DEFAULT_MODEL,
     protocol::{Command, Compute, Report},
@@ -88,6 +88,10 @@ impl Host {
             return Err(ApiError::new(ErrorCode::UnknownModel, message).at("model").into());
         }
         let params = request.resolve(&model.info, random_seed())?;
+        if !prompt::parse(&params.prompt).loras.is_empty() {
+            let message = "LoRAs do not run in the tab yet: choose this machine, or take <lora:…> out";
+            return Err(ApiError::field("prompt", message).into());
+        }
         let output = model.pipeline.generate(&params, &mut observer).await?;
         Ok(result(output, params, (js_sys::Date::now() - started) as u64))
     }
