@@ -293,4 +293,9 @@ mod host {
     async fn unigram_files() {
         crate::tokens::unigram_files(&Device::flex()).await;
     }
+
+    #[wasm_bindgen_test]
+    async fn post_edges() {
+        crate::post::edges(&Device::flex()).await;
+    }
 }

@@ -9,7 +9,8 @@ const WIDTHS: (usize, usize) = (128, 128);
 
 /// A LoRA of rank 1 for the embedded model.
 fn write(file: &Path) {
-    let bytes = |count: usize| -> Vec<u8> { (0..count).flat_map(|i| ((i % 7) as f32 * 0.1 - 0.3).to_le_bytes()).collect() };
+    let bytes =
+        |count: usize| -> Vec<u8> { (0..count).flat_map(|i| ((i % 7) as f32 * 0.1 - 0.3).to_le_bytes()).collect() };
     let (down, up) = (bytes(WIDTHS.1), bytes(WIDTHS.0));
     let view = |shape: Vec<usize>, bytes| TensorView::new(Dtype::F32, shape, bytes).expect("as many bytes as it says");
     let tensors = [
@@ -48,7 +49,9 @@ fn a_lora_changes_the_picture_by_as_much_as_is_asked() {
     assert_ne!(whole, picture(&home, "green hills by day", &["--lora", &named(":0.5")]));
     // By its name in the prompt, which the model does not read.
     assert_eq!(whole, picture(&home, "green hills by day<lora:ink:1>", &[]));
-    assert_eq!(whole, picture(&home, "green hills by day<lora:ink:0.5>", &["--lora", &named(":0.5")]));
+    // Two halves are added one after the other, which rounds.
+    let halves = picture(&home, "green hills by day<lora:ink:0.5>", &["--lora", &named(":0.5")]);
+    assert!(whole.iter().zip(&halves).all(|(a, b)| a.abs_diff(*b) <= 1));
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod generate;
 #[path = "../../../tests/support/hub.rs"]
 #[allow(dead_code, reason = "the daemon's own tests use the rest of it")]
 mod hub;
+mod loras;
 mod models;
 mod modes;
 mod requests;
@@ -26,6 +27,11 @@ fn fresco(arguments: &[&str]) -> Command {
     }
     command.env("RUST_BACKTRACE", "1");
     command
+}
+
+/// In a home of the test's own.
+fn run_in(home: &Path, arguments: &[&str]) -> Output {
+    fresco(arguments).env("FRESCO_HOME", home).output().expect("the program starts")
 }
 
 fn run(arguments: &[&str]) -> Output {
