@@ -244,17 +244,29 @@ async fn what_is_no_picture_names_its_field() {
 #[tokio::test]
 async fn a_bomb_is_refused_by_its_header_and_a_body_by_its_length() {
     let daemon = Daemon::start().await;
-    let mut bomb = Vec::new();
-    let mut encoder = png::Encoder::new(&mut bomb, 65_000, 65_000);
-    encoder.set_color(png::ColorType::Rgb);
-    let mut writer = encoder.write_header().expect("a header");
-    writer.write_chunk(png::chunk::IDAT, &[0; 5_000]).expect("is written");
-    drop(writer);
-    let started = std::time::Instant::now();
-    let body = json!({"prompt": "x", "initImage": data_url(&bomb)});
-    let error = refused(daemon.post(routes::IMG2IMG, &body).await, StatusCode::BAD_REQUEST).await;
-    assert_eq!(error.field.as_deref(), Some("initImage"));
-    assert!(error.message.contains("65000 x 65000") && started.elapsed().as_secs() < 2, "{error}");
+    // Too many pixels, and a line of few enough.
+    for (width, height) in [(65_000, 65_000), (1, 1 << 24)] {
+        let mut bomb = Vec::new();
+        let mut encoder = png::Encoder::new(&mut bomb, width, height);
+        encoder.set_color(png::ColorType::Rgb);
+        let mut writer = encoder.write_header().expect("a header");
+        writer.write_chunk(png::chunk::IDAT, &[0; 5_000]).expect("is written");
+        drop(writer);
+        let started = std::time::Instant::now();
+        let body = json!({"prompt": "x", "initImage": data_url(&bomb)});
+        let error = refused(daemon.post(routes::IMG2IMG, &body).await, StatusCode::BAD_REQUEST).await;
+        assert_eq!(error.field.as_deref(), Some("initImage"));
+        let size = format!("{width} x {height}");
+        assert!(error.message.contains(&size) && started.elapsed().as_secs() < 2, "{error}");
+    }
+    // A region is small, the picture that it is put back into and enlarged is not.
+    let long = scene(2_104, 64);
+    let region = json!({
+        "prompt": "x", "image": url(&long), "mask": url(&mask(2_104, 64, |x, _| x < 40)), "onlyMasked": true,
+        "width": 64, "height": 64, "post": {"upscale": 4},
+    });
+    let error = refused(daemon.post(routes::INPAINT, &region).await, StatusCode::BAD_REQUEST).await;
+    assert_eq!(error.field.as_deref(), Some("post.upscale"));
     let large = json!({"prompt": "x", "initImage": "A".repeat(40 << 20)});
     let error = refused(daemon.post(routes::IMG2IMG, &large).await, StatusCode::PAYLOAD_TOO_LARGE).await;
     assert_eq!(error.code, ErrorCode::TooLarge);

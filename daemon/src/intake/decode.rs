@@ -63,6 +63,10 @@ fn decoded(bytes: &[u8]) -> Result<Input, String> {
     if u64::from(width) * u64::from(height) > limits::MAX_PIXELS {
         return Err(format!("The image is too large: {width} x {height} pixels, {} are the most", limits::MAX_PIXELS));
     }
+    if width.max(height) > limits::MAX_INPUT_SIDE {
+        let most = limits::MAX_INPUT_SIDE;
+        return Err(format!("The image is too long: {width} x {height} pixels, {most} a side are the most"));
+    }
     let orientation = decoder.orientation().map_err(|_| broken)?;
     let mut image = DynamicImage::from_decoder(decoder).map_err(|_| broken)?;
     image.apply_orientation(orientation);

@@ -7,7 +7,7 @@ mod decode;
 pub use decode::picture;
 
 use crate::engine::Task;
-use fresco_api::{AnyRequest, ApiError, Mode, ModelInfo, Request};
+use fresco_api::{AnyRequest, ApiError, Edit, Mode, ModelInfo, Request};
 use fresco_diffusion::Prepared;
 use std::sync::Arc;
 
@@ -37,6 +37,11 @@ where
     }
     let size = inputs.first().map_or((0, 0), |input| (input.picture.width, input.picture.height));
     let params = request.resolve(model, random_seed, size)?;
+    // A region is put back into its picture, and that is what is finished.
+    if let Some(Edit::Inpaint { only_masked_padding: Some(_), outpaint, .. }) = &params.edit {
+        let (width, height) = size;
+        params.post.check((width + outpaint.left + outpaint.right, height + outpaint.top + outpaint.bottom))?;
+    }
     let pictures = Prepared::new(&params, inputs)?;
     Ok(Ready { request: request.into(), task: Task { pictures: Some(Arc::new(pictures)), ..params.into() } })
 }

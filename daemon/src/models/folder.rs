@@ -79,9 +79,10 @@ pub(super) fn open(path: &Path, id: ModelId) -> Result<Model, ApiError> {
     let written = written_info(&folder)?;
     let info = match written {
         Some(info) => {
-            let (bytes, latent_factor) = (facts.bytes, facts.latent_factor);
+            let (bytes, latent_factor) = (facts.bytes, facts.side_multiple);
+            let max_side = facts.longest_side.map_or(info.max_side, |longest| longest.min(info.max_side));
             let (default_sampler, samplers) = (facts.sampler, facts.samplers);
-            ModelInfo { id, bytes, latent_factor, default_sampler, samplers, ..info }
+            ModelInfo { id, bytes, latent_factor, max_side, default_sampler, samplers, ..info }
         }
         None => derived_info(id, &facts),
     };
@@ -103,7 +104,7 @@ fn written_info(folder: &Folder) -> Result<Option<ModelInfo>, LoadError> {
 
 /// Defaults that suit the Stable Diffusion family; the configuration does not say them.
 fn derived_info(id: ModelId, facts: &Facts) -> ModelInfo {
-    let factor = facts.latent_factor.max(1);
+    let factor = facts.side_multiple.max(facts.latent_factor).max(1);
     let whole = |side: u32| (side.min(limits::MAX_SIDE) / factor).max(1) * factor;
     // Distilled models are told by their name alone: their configuration is the teacher's.
     let turbo = id.0.to_lowercase().contains("turbo");
@@ -113,9 +114,9 @@ fn derived_info(id: ModelId, facts: &Facts) -> ModelInfo {
         id,
         description: "A model folder on this machine".to_owned(),
         demo: false,
-        latent_factor: facts.latent_factor,
+        latent_factor: factor,
         min_side: whole(facts.native_side / 4),
-        max_side: whole(facts.native_side.saturating_mul(2)),
+        max_side: whole(facts.native_side.saturating_mul(2).min(facts.longest_side.unwrap_or(limits::MAX_SIDE))),
         default_side: whole(facts.native_side),
         default_steps,
         default_guidance,
@@ -145,6 +146,9 @@ mod tests {
         let facts = Facts { latent_factor: 8, native_side: 512, bytes: 1, sampler, samplers, ..Facts::default() };
         let turbo = derived_info("SD-Turbo".into(), &facts);
         assert_eq!((turbo.default_steps, turbo.default_guidance), (4, 0.0));
+        let bounded = Facts { side_multiple: 16, longest_side: Some(768), ..facts.clone() };
+        let bounded = derived_info("sd3".into(), &bounded);
+        assert_eq!((bounded.latent_factor, bounded.max_side), (16, 768));
         let plain = derived_info("sd15".into(), &facts);
         assert_eq!(plain.default_sampler, Sampler::Plms);
         assert_eq!((plain.default_steps, plain.default_side, plain.max_side), (20, 512, 1024));

@@ -15,6 +15,9 @@ pub struct LoraFile {
     pub text: f32,
 }
 
+/// The most LoRAs that a prompt may name: each is added to a model in full.
+const MOST: usize = 16;
+
 /// The LoRAs that a prompt names, from the folder of those that are installed.
 ///
 /// # Errors
@@ -29,7 +32,12 @@ pub fn named_in(text: &str, folder: Option<&Path>) -> Result<Vec<LoraFile>, ApiE
             Err(ApiError::new(ErrorCode::InvalidField, message).at("prompt"))
         }
     };
-    prompt::parse(text).loras.into_iter().map(found).collect()
+    let tags = prompt::parse(text).loras;
+    if tags.len() > MOST {
+        let message = format!("The prompt names {} LoRAs, {MOST} are the most", tags.len());
+        return Err(ApiError::field("prompt", message));
+    }
+    tags.into_iter().map(found).collect()
 }
 
 fn find(name: &str, folder: Option<&Path>) -> Option<PathBuf> {
@@ -61,6 +69,8 @@ mod tests {
             assert_eq!(error.field.as_deref(), Some("prompt"), "{name}");
         }
         assert!(named_in("x <lora:ink:1>", None).is_err());
+        assert!(named_in(&"<lora:ink:1>".repeat(MOST), Some(&folder)).is_ok());
+        assert!(named_in(&"<lora:ink:1>".repeat(MOST + 1), Some(&folder)).is_err());
         assert_eq!(named_in("no tag", None).expect("needs no folder"), []);
         std::fs::remove_dir_all(home).expect("is removed");
     }

@@ -12,6 +12,9 @@ pub const MAX_GUIDANCE: f32 = 50.0;
 pub const MAX_SIDE: u32 = 4_096;
 /// The largest width and height of a picture that was enlarged, in pixels.
 pub const MAX_RESULT_SIDE: u32 = 8_192;
+/// The longest side of a picture that comes in, in pixels: a line of pixels is no picture, and costs as much as one
+/// to bring to another size.
+pub const MAX_INPUT_SIDE: u32 = 16_384;
 /// The largest factor of brightness, contrast and sharpness; 1 changes nothing.
 pub const MAX_ENHANCE: f32 = 8.0;
 /// The largest standard deviation of a blur, in pixels.

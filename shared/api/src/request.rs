@@ -141,6 +141,9 @@ impl Params {
         }
         check_length("prompt", &self.prompt)?;
         check_length("negativePrompt", &self.negative_prompt)?;
+        if self.negative_prompt.contains("<lora:") {
+            return Err(ApiError::field("negativePrompt", "A LoRA is named in the prompt, not in the negative prompt"));
+        }
         check_side("width", self.width, model)?;
         check_side("height", self.height, model)?;
         if !(limits::MIN_STEPS..=limits::MAX_STEPS).contains(&self.steps) {

@@ -78,7 +78,7 @@ impl Pipeline {
         predicted: &[f32],
     ) -> Option<Latents> {
         // The last step's picture is the finished one.
-        let wanted = step + 1 < schedule.steps() && observer.wants_preview();
+        let wanted = schedule.done(step + 1) < schedule.steps() && observer.wants_preview();
         let config = self.schedule_config();
         let prediction = if config.is_flow() { Prediction::Flow } else { config.prediction_type };
         wanted.then(|| preview::clean(latents, predicted, schedule, step, prediction))

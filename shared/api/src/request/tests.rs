@@ -41,6 +41,7 @@ fn each_bad_field_is_named() {
         ("prompt", json!({"prompt": " "})),
         ("prompt", json!({"prompt": "é".repeat(limits::MAX_PROMPT_CHARS + 1)})),
         ("negativePrompt", json!({"prompt": "x", "negativePrompt": "x".repeat(100_000)})),
+        ("negativePrompt", json!({"prompt": "x", "negativePrompt": "y <lora:ink:1>"})),
         ("width", json!({"prompt": "x", "width": 511})),
         ("width", json!({"prompt": "x", "width": 4_294_967_288u32})),
         ("height", json!({"prompt": "x", "height": 0})),

@@ -58,7 +58,7 @@ impl Schedule for Ddim {
         let (kept, added) = (alpha.sqrt(), (1.0 - alpha).sqrt());
         let variance = (1.0 - next) / (1.0 - alpha) * (1.0 - alpha / next);
         let deviation = self.eta * variance.sqrt();
-        let direction = (1.0 - next - deviation * deviation).sqrt();
+        let direction = (1.0 - next - deviation * deviation).max(0.0).sqrt();
         for (x, predicted) in latents.iter_mut().zip(prediction) {
             let clean = self.prediction.clean_within(*x, *predicted, kept, added);
             let noise = match self.prediction {
