@@ -9,6 +9,7 @@ mod jobs;
 mod modes;
 mod page;
 mod queue;
+mod replaced;
 mod robust;
 mod security;
 mod shutdown;

@@ -5,10 +5,10 @@ use super::{
     device::{Finding, choose, regret},
 };
 use crate::models::{
-    Catalogue, ModelFiles,
+    Catalogue, Model, ModelFiles,
     loras::{self, LoraFile},
 };
-use fresco_api::{ApiError, ErrorCode, ModelId};
+use fresco_api::{ApiError, ErrorCode};
 use fresco_diffusion::{
     Device, LoadError, Output, Pipeline, RunError,
     weights::lora::{Lora, Patches, Strength},
@@ -33,7 +33,8 @@ struct Local {
 
 /// A model with the LoRAs that were added.
 struct Loaded {
-    id: ModelId,
+    /// As the catalogue gave it: files that change become another entry, and are loaded anew.
+    model: Arc<Model>,
     loras: Vec<LoraFile>,
     pipeline: Pipeline,
 }
@@ -52,7 +53,8 @@ impl Bench for Local {
         futures_executor::block_on(async {
             let named = loras::named_in(&task.params.prompt, self.catalogue.loras())?;
             let loras = [task.loras.as_slice(), &named].concat();
-            let pipeline = self.pipeline(&task.params.model, loras, &mut progress).await?;
+            let model = self.catalogue.find(Some(&task.params.model))?;
+            let pipeline = self.pipeline(model, loras, &mut progress).await?;
             Ok(match &task.pictures {
                 Some(pictures) => pipeline.edit(&task.params, pictures, &mut progress).await?,
                 None => pipeline.generate(&task.params, &mut progress).await?,
@@ -65,18 +67,21 @@ impl Local {
     /// The model with these LoRAs and no others, loaded if it is not.
     async fn pipeline(
         &mut self,
-        id: &ModelId,
+        model: Arc<Model>,
         loras: Vec<LoraFile>,
         progress: &mut Progress,
     ) -> Result<&Pipeline, EngineError> {
-        let same = self.loaded.take().filter(|loaded| loaded.id == *id);
+        let same = self.loaded.take().filter(|loaded| Arc::ptr_eq(&loaded.model, &model));
         let mut loaded = match same {
             Some(loaded) => loaded,
             // The other model is dropped by now: two need not fit.
-            None => Loaded { id: id.clone(), loras: Vec::new(), pipeline: self.load(id, progress).await? },
+            None => {
+                let pipeline = self.load(&model, progress).await?;
+                Loaded { model, loras: Vec::new(), pipeline }
+            }
         };
         if loaded.loras != loras {
-            let files = &self.catalogue.find(Some(id))?.files;
+            let files = &loaded.model.files;
             let patches = match patches(&loaded.pipeline, files, &loras).await {
                 Ok(patches) => patches,
                 Err(error) => {
@@ -91,8 +96,7 @@ impl Local {
         Ok(&self.loaded.insert(loaded).pipeline)
     }
 
-    async fn load(&self, id: &ModelId, progress: &mut Progress) -> Result<Pipeline, EngineError> {
-        let model = self.catalogue.find(Some(id))?;
+    async fn load(&self, model: &Model, progress: &mut Progress) -> Result<Pipeline, EngineError> {
         let device = self.device.as_ref().ok_or_else(|| ApiError::new(ErrorCode::Device, "No device is open"))?;
         Ok(Pipeline::load(&model.files, device, progress).await?)
     }
