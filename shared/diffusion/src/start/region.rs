@@ -1,7 +1,7 @@
 //! A part of a picture that is worked on at the model's size and put back: A1111's "only masked".
 
-use super::resize::{Size, resample, take};
-use crate::{Mask, Picture};
+use super::resize::{Size, take};
+use crate::{Mask, Picture, post::resample};
 
 /// A rectangle of whole pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
