@@ -17,8 +17,8 @@ const SCENES = [
 ];
 /** The tab on WebGPU, although this browser's is emulated. */
 const WHERE = { tab: { query: '/?engine=webgpu' }, daemon: {} };
-/** A picture of the embedded model, also on an emulated GPU. */
-const MOST_MS = 15_000;
+/** The longest that a picture of the embedded model may take: in the tab on an emulated GPU, in the daemon on the processor. */
+const MOST_MS = { tab: 15_000, daemon: 1_000 };
 /** More steps than a test waits for, so that there is something to cancel. */
 const LONG = { steps: 150 };
 
@@ -53,7 +53,7 @@ for (const engine of ['tab', 'daemon']) {
       times.push(picture.milliseconds);
     }
     // The first one loads the model and compiles every shader.
-    assert.ok(Math.min(...times) < MOST_MS, `a picture takes ${times.map(seconds)}`);
+    assert.ok(Math.min(...times) < MOST_MS[engine], `a picture takes ${times.map(seconds)}`);
     studio.assertQuiet();
   });
 

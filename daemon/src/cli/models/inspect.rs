@@ -6,7 +6,7 @@ use crate::{
     config::model_path,
     models::{
         ModelFiles,
-        inspect::{self, Need, Part, needs},
+        inspect::{self, Need, Part, Thrift, needs},
         library::{FoundKind, Library},
         machine::{Memory, memories},
         published::Published,
@@ -111,6 +111,9 @@ fn show_parts(report: &Report) {
 fn show_needs(side: u32, needs: &[Need], memories: &[Memory]) {
     say(format_args!("\nMemory for a picture of {side} x {side} pixels, estimated from sizes:"));
     for need in needs {
+        if need.thrift == Thrift::HalfWeights {
+            say("  What it would take with savings that are not built yet:");
+        }
         let fits: Vec<String> = memories
             .iter()
             .map(|memory| {
