@@ -5,6 +5,8 @@
 
 mod error;
 mod event;
+mod image;
+mod infotext;
 mod job;
 pub mod limits;
 mod model;
@@ -17,6 +19,10 @@ mod sigmas;
 
 pub use error::{ApiError, ErrorCode};
 pub use event::JobEvent;
+pub use image::{
+    ExportRequest, ImageChange, ImageFormat, ImageId, ImagePage, ImageUrl, Inspection, Setting, SettingsSource, StoredImage,
+};
+pub use infotext::Infotext;
 pub use job::{Health, Job, JobId, JobKind, JobResult, JobStatus, QueueStatus};
 pub use model::{ModelId, ModelInfo};
 pub use post::Post;

@@ -1,6 +1,6 @@
 //! The paths of the HTTP interface, used by the server and by every client.
 
-use crate::JobId;
+use crate::{ImageId, JobId};
 
 /// `POST`: a picture from a prompt; answers 202 and the job.
 pub const TEXT2IMG: &str = "/generate/text2img";
@@ -18,6 +18,18 @@ pub const JOB: &str = "/jobs/{id}";
 pub const JOB_EVENTS: &str = "/jobs/{id}/events";
 /// `POST`: stops a job.
 pub const JOB_CANCEL: &str = "/jobs/{id}/cancel";
+/// `GET`: the stored pictures.
+pub const IMAGES: &str = "/images";
+/// `GET`: one picture's file; `PATCH` changes what is known about it; `DELETE` removes it.
+pub const IMAGE: &str = "/images/{id}";
+/// `GET`: what is known about one picture.
+pub const IMAGE_INFO: &str = "/images/{id}/info";
+/// `GET`: an address by which one picture's file can be fetched.
+pub const IMAGE_URL: &str = "/images/{id}/url";
+/// `GET` with the list's questions, or `POST` with names: pictures and their parameters as a zip file.
+pub const IMAGES_EXPORT: &str = "/images/export";
+/// `POST`: a picture's file; answers how it was made.
+pub const IMAGES_INSPECT: &str = "/images/inspect";
 /// `GET`: the catalogue.
 pub const MODELS: &str = "/models";
 /// `GET`: the queue in numbers.
@@ -38,4 +50,9 @@ pub fn job_events(id: &JobId) -> String {
 /// The path that stops one job.
 pub fn job_cancel(id: &JobId) -> String {
     JOB_CANCEL.replace("{id}", &id.0)
+}
+
+/// The path of one picture's file.
+pub fn image(id: &ImageId) -> String {
+    IMAGE.replace("{id}", &id.0)
 }

@@ -15,13 +15,15 @@ pub struct Picture {
 
 /// The iTXt keyword under which a PNG carries its parameters as JSON.
 pub const KEYWORD: &str = "fresco";
+/// The iTXt keyword under which a PNG carries its parameters as other programs read them.
+pub const INFOTEXT_KEYWORD: &str = "parameters";
 
 impl Picture {
     /// The picture as a PNG file that remembers how it was made: the same file from every engine.
     pub fn png_with(&self, params: &Params) -> Vec<u8> {
         let software = concat!("Fresco ", env!("CARGO_PKG_VERSION"));
         let parameters = serde_json::to_string(params).unwrap_or_default();
-        self.png(&[("Software", software), (KEYWORD, &parameters)])
+        self.png(&[("Software", software), (INFOTEXT_KEYWORD, &params.infotext()), (KEYWORD, &parameters)])
     }
 
     /// The picture as a PNG file, with `text` as its iTXt chunks (keyword, text).
