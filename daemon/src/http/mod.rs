@@ -7,6 +7,7 @@ mod events;
 mod jobs;
 mod models;
 mod modes;
+mod ranges;
 mod security;
 mod status;
 mod weights;
