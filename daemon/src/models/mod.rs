@@ -12,6 +12,7 @@ pub mod machine;
 pub mod published;
 pub mod pull;
 mod space;
+mod weights;
 
 pub use files::ModelFiles;
 
