@@ -9,6 +9,7 @@ mod clock;
 pub mod config;
 pub mod engine;
 mod http;
+pub mod images;
 pub mod intake;
 pub mod models;
 mod picture;

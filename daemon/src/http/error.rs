@@ -1,6 +1,6 @@
 //! The one place where errors become answers.
 
-use crate::queue::QueueError;
+use crate::{images::ImageError, queue::QueueError};
 use axum::{
     Json,
     http::{HeaderValue, Method, StatusCode, Uri, header},
@@ -50,6 +50,12 @@ impl From<ApiError> for Failure {
 
 impl From<QueueError> for Failure {
     fn from(error: QueueError) -> Self {
+        ApiError::from(error).into()
+    }
+}
+
+impl From<ImageError> for Failure {
+    fn from(error: ImageError) -> Self {
         ApiError::from(error).into()
     }
 }

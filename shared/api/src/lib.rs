@@ -20,7 +20,8 @@ mod sigmas;
 pub use error::{ApiError, ErrorCode};
 pub use event::JobEvent;
 pub use image::{
-    ExportRequest, ImageChange, ImageFormat, ImageId, ImagePage, ImageUrl, Inspection, Setting, SettingsSource, StoredImage,
+    ExportRequest, ImageChange, ImageFormat, ImageId, ImagePage, ImageUrl, Inspection, Setting, SettingsSource,
+    StoredImage,
 };
 pub use infotext::Infotext;
 pub use job::{Health, Job, JobId, JobKind, JobResult, JobStatus, QueueStatus};

@@ -72,7 +72,8 @@ fn a_text_without_settings_is_a_prompt() {
 
 #[test]
 fn what_cannot_be_read_is_left_out() {
-    let text = "x\nSteps: many, Sampler: Magic, CFG scale: NaN, Seed: -1, Size: 512, Schedule type: Automatic, RNG: dice";
+    let text =
+        "x\nSteps: many, Sampler: Magic, CFG scale: NaN, Seed: -1, Size: 512, Schedule type: Automatic, RNG: dice";
     let request = Infotext::parse(text).request();
     assert_eq!(request, ImageRequest { prompt: "x".to_owned(), ..ImageRequest::default() });
 }
