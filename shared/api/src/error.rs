@@ -24,6 +24,10 @@ pub enum ErrorCode {
     Conflict,
     /// The queue is full; try again later.
     Busy,
+    /// It took longer than it may.
+    Timeout,
+    /// It was tried too often and never finished.
+    GaveUp,
     /// The device ran out of memory, was lost, or refused a shader.
     Device,
     /// Something broke that the caller cannot mend.

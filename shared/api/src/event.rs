@@ -1,6 +1,6 @@
 //! What happens to a job, as one stream that every engine emits and every listener reads.
 
-use crate::{ApiError, JobResult};
+use crate::{ApiError, JobId, JobResult};
 use serde::{Deserialize, Serialize};
 
 /// One thing that happened to a job. `Done`, `Failed` and `Cancelled` end the stream.
@@ -43,6 +43,16 @@ pub enum JobEvent {
     },
     /// Its owner stopped it.
     Cancelled,
+}
+
+/// An event of one of many jobs: `{"job": "…", "type": "step", …}`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FeedEvent {
+    /// Whose event it is.
+    pub job: JobId,
+    /// What happened.
+    #[serde(flatten)]
+    pub event: JobEvent,
 }
 
 impl JobEvent {

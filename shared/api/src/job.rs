@@ -1,6 +1,6 @@
 //! A job is one request in the queue, with what became of it.
 
-use crate::{AnyRequest, ApiError, Params};
+use crate::{AnyRequest, ApiError, BatchId, Params};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -28,6 +28,19 @@ pub enum JobKind {
     /// A picture in another's style.
     #[serde(rename = "style-transfer")]
     StyleTransfer,
+}
+
+/// Which of somebody's jobs go first. A job that waits long moves up, so that none waits for ever.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Priority {
+    /// After all others, also after other people's.
+    Low,
+    /// In its turn.
+    #[default]
+    Normal,
+    /// Before the owner's other jobs; other people's turns stay as they are.
+    High,
 }
 
 /// Where a job is in its life; the last three are final.
@@ -76,6 +89,21 @@ pub struct Job {
     pub completed_at: Option<String>,
     /// Per cent, 0 to 100.
     pub progress: u8,
+    /// Which of its owner's jobs go first.
+    #[serde(default)]
+    pub priority: Priority,
+    /// How often an engine has taken it.
+    #[serde(default)]
+    pub attempts: u32,
+    /// Whether it was given up after too many attempts; it has failed then, and can be sent round again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dead: bool,
+    /// The batch that it belongs to.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub batch: Option<BatchId>,
+    /// Its name within the batch, such as `A` or `steps=20, seed=7`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub label: Option<String>,
     /// The pictures, once it is completed.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub result: Option<JobResult>,
@@ -88,7 +116,7 @@ pub struct Job {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct JobResult {
-    /// PNG pictures as data URLs.
+    /// PNG pictures: as data URLs, or as paths under `/api/v1`.
     pub images: Vec<String>,
     /// The seed of the first picture.
     pub seed: u64,
@@ -96,6 +124,9 @@ pub struct JobResult {
     pub parameters: Params,
     /// Milliseconds from the engine's start to the picture.
     pub time_taken: u64,
+    /// Whether it was made earlier, for the same parameters.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cached: bool,
 }
 
 /// The queue in numbers.
@@ -110,6 +141,9 @@ pub struct QueueStatus {
     pub completed_jobs: u64,
     /// Jobs with an error.
     pub failed_jobs: u64,
+    /// Whether no job is taken until somebody says so.
+    #[serde(default)]
+    pub paused: bool,
     /// Mean milliseconds of the completed jobs; 0 when there is none.
     pub average_processing_time: f64,
 }

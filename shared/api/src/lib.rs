@@ -3,6 +3,7 @@
 //! Serde types only. The crate depends on nothing else of this project and compiles for wasm32.
 //! Everything on the wire is camel case.
 
+mod batch;
 mod error;
 mod event;
 mod image;
@@ -17,19 +18,20 @@ pub mod routes;
 mod sampler;
 mod sigmas;
 
+pub use batch::{AbVariant, Axis, Batch, BatchId, BatchPlan, BatchRequest, ChainStep, Child, MAX_BATCH, Size};
 pub use error::{ApiError, ErrorCode};
-pub use event::JobEvent;
+pub use event::{FeedEvent, JobEvent};
 pub use image::{
     ExportRequest, ImageChange, ImageFormat, ImageId, ImagePage, ImageUrl, Inspection, Setting, SettingsSource,
     StoredImage,
 };
 pub use infotext::Infotext;
-pub use job::{Health, Job, JobId, JobKind, JobResult, JobStatus, QueueStatus};
+pub use job::{Health, Job, JobId, JobKind, JobResult, JobStatus, Priority, QueueStatus};
 pub use model::{ModelId, ModelInfo};
 pub use post::Post;
 pub use request::{
-    AnyRequest, Edit, ImageRequest, Img2img, Inpaint, Mode, Outpaint, Params, Request, ResizeMode, StyleTransfer,
-    walked_steps,
+    AnyRequest, Edit, ImageRequest, Img2img, Inpaint, Mode, Outpaint, Params, PictureForm, Request, ResizeMode,
+    StyleTransfer, walked_steps,
 };
 pub use rng::Rng;
 pub use sampler::{Sampler, SamplerName};

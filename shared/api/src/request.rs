@@ -6,7 +6,7 @@ mod modes;
 pub use edit::{Edit, Outpaint, ResizeMode, walked_steps};
 pub use modes::{AnyRequest, Img2img, Inpaint, Mode, Request, StyleTransfer};
 
-use crate::{ApiError, ModelId, ModelInfo, Post, Rng, Sampler, SamplerName, SigmaSchedule, limits};
+use crate::{ApiError, ModelId, ModelInfo, Post, Priority, Rng, Sampler, SamplerName, SigmaSchedule, limits};
 use serde::{Deserialize, Serialize};
 
 /// What a client asks for. Everything but the prompt may be left out.
@@ -55,6 +55,22 @@ pub struct ImageRequest {
     /// Whether small pictures of the run so far are wanted as events; making them takes a little time.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub preview: bool,
+    /// Which of the caller's jobs go first; `normal` when left out. Only a queue looks at it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub priority: Option<Priority>,
+    /// How the answer has its pictures. Only a server looks at it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub response: Option<PictureForm>,
+}
+
+/// How a job's result has its pictures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PictureForm {
+    /// As paths from where they are fetched.
+    Links,
+    /// As data URLs.
+    Inline,
 }
 
 /// A request with nothing left open: the same parameters give the same picture.

@@ -1,6 +1,6 @@
 //! The paths of the HTTP interface, used by the server and by every client.
 
-use crate::{ImageId, JobId};
+use crate::{BatchId, ImageId, JobId};
 
 /// `POST`: a picture from a prompt; answers 202 and the job.
 pub const TEXT2IMG: &str = "/generate/text2img";
@@ -10,6 +10,12 @@ pub const IMG2IMG: &str = "/generate/img2img";
 pub const INPAINT: &str = "/generate/inpaint";
 /// `POST`: a picture in another's style; answers 202 and the job.
 pub const STYLE_TRANSFER: &str = "/generate/style-transfer";
+/// `POST`: many pictures as one batch; answers 202 and the batch.
+pub const BATCH: &str = "/generate/batch";
+/// `GET`: one batch with its jobs. `DELETE`: forgets them, once they have ended.
+pub const BATCH_ONE: &str = "/batches/{id}";
+/// `POST`: stops every job of a batch.
+pub const BATCH_CANCEL: &str = "/batches/{id}/cancel";
 /// `GET`: the newest jobs.
 pub const JOBS: &str = "/jobs";
 /// `GET`: one job.
@@ -18,6 +24,20 @@ pub const JOB: &str = "/jobs/{id}";
 pub const JOB_EVENTS: &str = "/jobs/{id}/events";
 /// `POST`: stops a job.
 pub const JOB_CANCEL: &str = "/jobs/{id}/cancel";
+/// `POST`: puts a job that failed or was stopped into the queue again.
+pub const JOB_RETRY: &str = "/jobs/{id}/retry";
+/// `POST`: `{"priority": "low" | "normal" | "high"}`.
+pub const JOB_PRIORITY: &str = "/jobs/{id}/priority";
+/// `POST`: `{"to": "first" | "last"}` or `{"before": "another job's id"}`, among the owner's jobs.
+pub const JOB_MOVE: &str = "/jobs/{id}/move";
+/// `GET`: the events of all of the caller's jobs, as server-sent events.
+pub const EVENTS: &str = "/events";
+/// `POST`: no job is taken until the queue is resumed; those that run go on.
+pub const QUEUE_PAUSE: &str = "/queue/pause";
+/// `POST`: jobs are taken again.
+pub const QUEUE_RESUME: &str = "/queue/resume";
+/// Where everything is a second time, for clients of our own.
+pub const API: &str = "/api/v1";
 /// `GET`: the stored pictures.
 pub const IMAGES: &str = "/images";
 /// `GET`: one picture's file; `PATCH` changes what is known about it; `DELETE` removes it.
@@ -55,4 +75,14 @@ pub fn job_cancel(id: &JobId) -> String {
 /// The path of one picture's file.
 pub fn image(id: &ImageId) -> String {
     IMAGE.replace("{id}", &id.0)
+}
+
+/// The path of one batch.
+pub fn batch(id: &BatchId) -> String {
+    BATCH_ONE.replace("{id}", &id.0)
+}
+
+/// The path of something that is done to a job, such as [`JOB_RETRY`].
+pub fn of_job(route: &str, id: &JobId) -> String {
+    route.replace("{id}", &id.0)
 }

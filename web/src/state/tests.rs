@@ -16,7 +16,7 @@ fn result(seed: u64) -> JobResult {
         model: "fresco-tiny".into(),
         ..Default::default()
     };
-    JobResult { images: vec![format!("data:{seed}")], seed, parameters, time_taken: 1_500 }
+    JobResult { images: vec![format!("data:{seed}")], seed, parameters, time_taken: 1_500, cached: false }
 }
 
 fn gpu() -> Context {

@@ -118,7 +118,7 @@ impl Host {
 
 fn result(output: Output, params: Params, time_taken: u64) -> JobResult {
     let image = format!("data:image/png;base64,{}", STANDARD.encode(output.picture.png_with(&params)));
-    JobResult { images: vec![image], seed: params.seed, parameters: params, time_taken }
+    JobResult { images: vec![image], seed: params.seed, parameters: params, time_taken, cached: false }
 }
 
 /// A seed of 32 bits: short enough to read out, and every other tool takes it.
