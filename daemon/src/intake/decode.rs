@@ -17,16 +17,17 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// The picture of a data URL or of bare base64, and its file's hash as `sha256:…`.
+/// The picture of a data URL or of bare base64, its file, and the file's hash as `sha256:…`.
 ///
 /// The file is a PNG, JPEG or WebP of at most [`limits::MAX_PIXELS`]; it is turned as its EXIF says.
 ///
 /// # Errors
 /// What is wrong with it, at `field`. The text itself is never repeated: it may be long.
-pub fn picture(field: &str, text: &str) -> Result<(Input, String), ApiError> {
+pub fn picture(field: &str, text: &str) -> Result<(Input, Vec<u8>, String), ApiError> {
     let bytes = file(text).map_err(|reason| ApiError::field(field, reason))?;
     let input = decoded(&bytes).map_err(|reason| ApiError::field(field, reason))?;
-    Ok((input, hash(&bytes)))
+    let hash = hash(&bytes);
+    Ok((input, bytes, hash))
 }
 
 /// The file in the text.
@@ -50,8 +51,11 @@ fn file(text: &str) -> Result<Vec<u8>, String> {
     })
 }
 
-/// The pixels of a file.
-fn decoded(bytes: &[u8]) -> Result<Input, String> {
+/// The pixels of a file, which is checked as [`picture`] does it.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn decoded(bytes: &[u8]) -> Result<Input, String> {
     let not_one = "Not an image: a PNG, JPEG or WebP file is needed";
     let broken = "The image is damaged";
     let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|_| not_one)?;

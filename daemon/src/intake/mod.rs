@@ -4,7 +4,7 @@
 
 mod decode;
 
-pub use decode::picture;
+pub use decode::{decoded, picture};
 
 use crate::engine::Task;
 use fresco_api::{AnyRequest, ApiError, Edit, Mode, ModelInfo, Request};
@@ -18,6 +18,8 @@ pub struct Ready {
     pub request: AnyRequest,
     /// What an engine is to do.
     pub task: Task,
+    /// The pictures' files, in the order of [`Mode::pictures`].
+    pub files: Vec<Vec<u8>>,
 }
 
 /// Decodes a request's pictures and resolves it.
@@ -29,10 +31,11 @@ where
     AnyRequest: From<Request<M>>,
 {
     request.resolve(model, random_seed, (model.default_side, model.default_side))?;
-    let mut inputs = Vec::new();
+    let (mut inputs, mut files) = (Vec::new(), Vec::new());
     for (field, text) in request.mode.pictures() {
-        let (input, hash) = picture(field, text)?;
+        let (input, file, hash) = picture(field, text)?;
         inputs.push(input);
+        files.push(file);
         *text = hash;
     }
     let size = inputs.first().map_or((0, 0), |input| (input.picture.width, input.picture.height));
@@ -43,5 +46,5 @@ where
         params.post.check((width + outpaint.left + outpaint.right, height + outpaint.top + outpaint.bottom))?;
     }
     let pictures = Prepared::new(&params, inputs)?;
-    Ok(Ready { request: request.into(), task: Task { pictures: Some(Arc::new(pictures)), ..params.into() } })
+    Ok(Ready { request: request.into(), task: Task { pictures: Some(Arc::new(pictures)), ..params.into() }, files })
 }
