@@ -6,7 +6,7 @@ use std::{path::PathBuf, time::Duration};
 /// A server's settings. The command line fills them in; [`Config::new`] has the defaults.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// `FRESCO_HOME`: models lie in its folder `models`.
+    /// `FRESCO_HOME`: models lie in its folder `models`, jobs in its database, pictures in its folder `blobs`.
     pub home: PathBuf,
     /// Model folders elsewhere.
     pub models: Vec<PathBuf>,
@@ -34,22 +34,24 @@ impl Config {
     }
 }
 
-/// How much the queue holds.
+/// How much the queue holds, and how it works.
 #[derive(Clone, Copy, Debug)]
 pub struct QueueLimits {
     /// Jobs that may wait (`MAX_QUEUE_SIZE`).
     pub waiting: usize,
-    /// Finished jobs that are remembered.
+    /// Jobs that have ended and are remembered; their pictures stay in the history in any case.
     pub history_jobs: usize,
-    /// Bytes of results that are remembered; the newest result always is.
-    pub history_bytes: usize,
-    /// Bytes of pictures that the jobs which wait and run may hold.
+    /// Bytes of pictures that the jobs which wait and run may start from.
     pub picture_bytes: usize,
+    /// Jobs that run at a time (`MAX_CONCURRENT_JOBS`). The native engine works on one and lets others wait.
+    pub concurrent: usize,
+    /// How long a job may take (`JOB_TIMEOUT`).
+    pub timeout: Option<Duration>,
 }
 
 impl Default for QueueLimits {
     fn default() -> Self {
-        Self { waiting: 100, history_jobs: 500, history_bytes: 256 << 20, picture_bytes: 512 << 20 }
+        Self { waiting: 1_000, history_jobs: 100_000, picture_bytes: 2 << 30, concurrent: 1, timeout: None }
     }
 }
 

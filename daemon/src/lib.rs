@@ -7,6 +7,8 @@ mod app;
 pub mod cli;
 mod clock;
 pub mod config;
+mod crash;
+pub mod data;
 pub mod engine;
 mod http;
 pub mod images;
@@ -18,11 +20,14 @@ pub mod tls;
 
 use app::App;
 use config::Config;
-use engine::{Engine, local};
+use data::Database;
+use engine::{Engine, fake, local};
+use futures_util::future::join_all;
+use images::Blobs;
 use models::Catalogue;
-use queue::{MemoryStore, Queue, worker};
-use std::{future::Future, io, sync::Arc};
-use tokio::net::TcpListener;
+use queue::{Queue, SqliteStore, worker};
+use std::{fs::File, future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
+use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 /// Serves on `listener` with the native engine until `shutdown` ends.
@@ -36,13 +41,29 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: impl Future<Ou
     serve(config, catalogue, engine, listener, shutdown).await
 }
 
-/// The same with any engine.
-///
-/// Once `shutdown` ends, no connection is accepted, the running job is stopped at its next step,
-/// event streams end, and the call returns within [`Config::grace`].
+/// The same with an engine that paints plain colours, each step taking `step`: for tests of the queue.
 ///
 /// # Errors
-/// When the listener fails.
+/// As [`run`].
+#[doc(hidden)]
+pub async fn run_fake(
+    config: Config,
+    step: Duration,
+    listener: TcpListener,
+    shutdown: impl Future<Output = ()>,
+) -> io::Result<()> {
+    let catalogue = Arc::new(Catalogue::new(&config.home, config.models.clone()));
+    let engine = Arc::new(fake::start(step)?);
+    serve(config, catalogue, engine, listener, shutdown).await
+}
+
+/// The same with any engine.
+///
+/// Once `shutdown` ends, no connection is accepted, the running jobs are stopped at their next step and given back
+/// to the queue, event streams end, and the call returns within [`Config::grace`].
+///
+/// # Errors
+/// When the data folder cannot be used or the listener fails.
 pub async fn serve(
     config: Config,
     catalogue: Arc<Catalogue>,
@@ -51,21 +72,42 @@ pub async fn serve(
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let stopping = CancellationToken::new();
-    let queue = Queue::new(Arc::new(MemoryStore::new(config.queue)));
-    let worker = tokio::spawn(worker::work(queue.clone(), engine.clone(), stopping.clone()));
+    let data = Database::open(&config.home).await.map_err(io::Error::other)?;
+    let (queue, _alone) = open_queue(&config, &data).await?;
+    let mut workers: Vec<JoinHandle<()>> = (0..config.queue.concurrent.max(1))
+        .map(|_| worker::work(queue.clone(), engine.clone(), config.queue.timeout, stopping.clone()))
+        .map(tokio::spawn)
+        .collect();
+    workers.push(tokio::spawn(worker::sweep(queue.clone(), stopping.clone())));
     let hosts = http::Hosts::new(&config.hosts, listener.local_addr()?.ip());
     let app = App { queue, engine, catalogue, stopping: stopping.clone() };
-    let server =
-        axum::serve(listener, http::router(app, hosts)).with_graceful_shutdown(stopping.clone().cancelled_owned());
+    let service = http::router(app, hosts).into_make_service_with_connect_info::<SocketAddr>();
+    let server = axum::serve(listener, service).with_graceful_shutdown(stopping.clone().cancelled_owned());
     let mut server = tokio::spawn(server.into_future());
     tokio::select! {
         ended = &mut server => return ended.unwrap_or_else(|error| Err(io::Error::other(error))),
         () = shutdown => stopping.cancel(),
     }
     tracing::info!("stopping");
-    let orderly = async { _ = tokio::join!(server, worker) };
+    let orderly = async {
+        _ = tokio::join!(server, join_all(workers));
+        data.close().await;
+    };
     if tokio::time::timeout(config.grace, orderly).await.is_err() {
         tracing::warn!("something did not stop within {:?}; left as it is", config.grace);
     }
     Ok(())
+}
+
+/// The queue as the last run left it. Jobs that ran then wait again, if nobody else may be running them.
+async fn open_queue(config: &Config, data: &Database) -> io::Result<(Queue, Option<File>)> {
+    let blobs = Blobs::open(&config.home.join("blobs")).map_err(io::Error::other)?;
+    let store = SqliteStore::new(data.clone(), config.queue);
+    let queue = Queue::new(Arc::new(store), blobs);
+    let alone = data::alone(&config.home)?;
+    if alone.is_none() {
+        tracing::warn!("another daemon uses {}; the two share its queue", config.home.display());
+    }
+    queue.sweep(alone.is_some()).await.map_err(io::Error::other)?;
+    Ok((queue, alone))
 }

@@ -159,8 +159,7 @@ impl Generate {
             rng: named("rng", self.rng.as_deref())?,
             seed: self.seed,
             post: self.post(),
-            preview: false,
-            model: None,
+            ..ImageRequest::default()
         })
     }
 

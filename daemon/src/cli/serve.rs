@@ -31,6 +31,16 @@ pub(super) struct Serve {
     /// Jobs that may wait.
     #[arg(long, env = "MAX_QUEUE_SIZE", default_value_t = QueueLimits::default().waiting, value_name = "JOBS")]
     max_queue_size: usize,
+    /// Jobs that run at a time.
+    #[arg(long, env = "MAX_CONCURRENT_JOBS", default_value_t = 1, value_name = "JOBS",
+          value_parser = clap::value_parser!(u16).range(1..=64))]
+    max_concurrent_jobs: u16,
+    /// Seconds that a job may take; 0 is as long as it wants.
+    #[arg(long, env = "JOB_TIMEOUT", default_value_t = 0, value_name = "SECONDS")]
+    job_timeout: u64,
+    /// Paints plain colours, each step taking so many milliseconds: for tests of the queue.
+    #[arg(long, env = "FRESCO_TEST_FAKE_ENGINE", value_name = "MS", hide = true)]
+    fake_engine: Option<u64>,
     /// Open no browser.
     #[arg(long)]
     no_open: bool,
@@ -56,15 +66,25 @@ impl Serve {
         if !self.no_open {
             browser::open(&url);
         }
+        let queue = QueueLimits {
+            waiting: self.max_queue_size,
+            concurrent: self.max_concurrent_jobs.into(),
+            timeout: (self.job_timeout > 0).then(|| Duration::from_secs(self.job_timeout)),
+            ..QueueLimits::default()
+        };
         let config = Config {
             models: self.models,
             device: self.device,
             hosts: self.allow_host.into_iter().chain([self.host]).collect(),
-            queue: QueueLimits { waiting: self.max_queue_size, ..QueueLimits::default() },
+            queue,
             ..Config::new(home)
         };
         let stop = signal().map_err(|error| Problem::failed(format!("signals cannot be heard: {error}")))?;
-        crate::run(config, listener, stop).await.map_err(|error| Problem::failed(error.to_string()))
+        let served = match self.fake_engine {
+            None => crate::run(config, listener, stop).await,
+            Some(step) => crate::run_fake(config, Duration::from_millis(step), listener, stop).await,
+        };
+        served.map_err(|error| Problem::failed(error.to_string()))
     }
 
     async fn bind(&self) -> io::Result<TcpListener> {

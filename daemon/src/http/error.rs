@@ -42,7 +42,10 @@ impl From<ApiError> for Failure {
             ErrorCode::Conflict => StatusCode::CONFLICT,
             ErrorCode::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             ErrorCode::Busy => StatusCode::SERVICE_UNAVAILABLE,
-            ErrorCode::Device | ErrorCode::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+            // The last two are the ends of jobs, which no request has.
+            ErrorCode::Device | ErrorCode::Internal | ErrorCode::Timeout | ErrorCode::GaveUp => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
         };
         Self { status, error }
     }
@@ -50,7 +53,13 @@ impl From<ApiError> for Failure {
 
 impl From<QueueError> for Failure {
     fn from(error: QueueError) -> Self {
-        ApiError::from(error).into()
+        match error {
+            QueueError::KeyReused => {
+                let error = ApiError::from(error).at("Idempotency-Key");
+                Self { status: StatusCode::UNPROCESSABLE_ENTITY, error }
+            }
+            other => ApiError::from(other).into(),
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! A job's events as server-sent events.
 
-use super::error::Failure;
+use super::{error::Failure, owner::Owner, shape::Shape};
 use crate::app::App;
 use axum::{
     extract::{Path, State},
@@ -10,8 +10,9 @@ use axum::{
         sse::{Event, KeepAlive, Sse},
     },
 };
-use fresco_api::{JobEvent, JobId};
+use fresco_api::JobId;
 use futures_util::{Stream, StreamExt};
+use serde::Serialize;
 use std::time::Duration;
 
 /// A client that lost its connection comes back after so long.
@@ -25,30 +26,38 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// `EventSource` to stay away.
 pub(super) async fn listen(
     State(app): State<App>,
+    Shape(view): Shape,
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
-    let story = app.queue.story(&JobId(id), last_heard(&headers)).await?;
+    let story = app.queue.story(&JobId(id), view, last_heard(&headers).unwrap_or(0)).await?;
     if story.told() {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    let events = story.stream().map(|(number, event)| encode(number, &event));
-    let events = events.take_until(app.stopping.cancelled_owned());
-    // A proxy that collects an answer before it passes it on would hold the events back.
-    let headers = [(header::CACHE_CONTROL, "no-store"), (header::HeaderName::from_static("x-accel-buffering"), "no")];
-    Ok((headers, server_sent(events)).into_response())
+    let events = story.stream().map(|(number, event)| encode(number, event.name(), &event));
+    Ok(server_sent(events.take_until(app.stopping.cancelled_owned())))
+}
+
+/// `GET /events`: the events of all of the caller's jobs, from now on or after the number of the header
+/// `Last-Event-ID`. The number may be of an earlier run of the server: then the stream begins with the ends of the
+/// jobs that ended since, of which some may have been told before.
+pub(super) async fn all(State(app): State<App>, owner: Owner, headers: HeaderMap) -> Response {
+    let feed = app.queue.feed(owner.name, last_heard(&headers));
+    let events = feed.stream().map(|(number, event)| encode(number, event.event.name(), &event));
+    server_sent(events.take_until(app.stopping.cancelled_owned()))
 }
 
 fn server_sent(events: impl Stream<Item = Result<Event, axum::Error>> + Send + 'static) -> Response {
-    Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response()
+    // A proxy that collects an answer before it passes it on would hold the events back.
+    let headers = [(header::CACHE_CONTROL, "no-store"), (header::HeaderName::from_static("x-accel-buffering"), "no")];
+    (headers, Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE))).into_response()
 }
 
-/// The number of the last event that the client has; 0 when it says nothing that makes sense.
-fn last_heard(headers: &HeaderMap) -> u64 {
-    let said = headers.get("last-event-id").and_then(|value| value.to_str().ok());
-    said.and_then(|text| text.trim().parse().ok()).unwrap_or(0)
+/// The number of the last event that the client has, if it says one that makes sense.
+fn last_heard(headers: &HeaderMap) -> Option<u64> {
+    headers.get("last-event-id").and_then(|value| value.to_str().ok()?.trim().parse().ok())
 }
 
-fn encode(number: u64, event: &JobEvent) -> Result<Event, axum::Error> {
-    Event::default().id(number.to_string()).event(event.name()).retry(RETRY).json_data(event)
+fn encode(number: u64, name: &str, event: &impl Serialize) -> Result<Event, axum::Error> {
+    Event::default().id(number.to_string()).event(name).retry(RETRY).json_data(event)
 }

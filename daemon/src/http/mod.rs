@@ -1,14 +1,18 @@
 //! The HTTP interface: every route on one page.
 
 mod assets;
+mod batch;
 mod body;
 mod error;
 mod events;
 mod jobs;
 mod models;
 mod modes;
+mod owner;
 mod ranges;
+mod repeat;
 mod security;
+mod shape;
 mod status;
 mod weights;
 
@@ -25,17 +29,9 @@ use tower_http::{catch_panic::CatchPanicLayer, trace::TraceLayer};
 /// The whole interface. `hosts` are the names by which it may be addressed.
 pub(crate) fn router(app: App, hosts: Hosts) -> Router {
     Router::new()
-        .route(routes::TEXT2IMG, post(jobs::text2img))
-        .route(routes::IMG2IMG, post(modes::submit::<Img2img>))
-        .route(routes::INPAINT, post(modes::submit::<Inpaint>))
-        .route(routes::STYLE_TRANSFER, post(modes::submit::<StyleTransfer>))
-        .route(routes::JOBS, get(jobs::list))
-        .route(routes::JOB, get(jobs::one))
-        .route(routes::JOB_EVENTS, get(events::listen))
-        .route(routes::JOB_CANCEL, post(jobs::cancel))
-        .route(routes::MODELS, get(models::list))
-        .route(routes::QUEUE_STATUS, get(status::queue))
-        .route(routes::HEALTH, get(status::health))
+        // For the clients of the original job interface, and for our own.
+        .merge(api())
+        .nest(routes::API, api())
         .route("/weights/fresco-tiny/{*file}", get(weights::file))
         .fallback(assets::page)
         .method_not_allowed_fallback(error::method_not_allowed)
@@ -43,4 +39,28 @@ pub(crate) fn router(app: App, hosts: Hosts) -> Router {
         .layer(CatchPanicLayer::custom(error::panicked))
         .layer(middleware::from_fn_with_state(hosts, security::guard))
         .layer(TraceLayer::new_for_http())
+}
+
+fn api() -> Router<App> {
+    Router::new()
+        .route(routes::TEXT2IMG, post(jobs::text2img))
+        .route(routes::IMG2IMG, post(modes::submit::<Img2img>))
+        .route(routes::INPAINT, post(modes::submit::<Inpaint>))
+        .route(routes::STYLE_TRANSFER, post(modes::submit::<StyleTransfer>))
+        .route(routes::BATCH, post(batch::submit))
+        .route(routes::BATCH_ONE, get(batch::one).delete(batch::forget))
+        .route(routes::BATCH_CANCEL, post(batch::cancel))
+        .route(routes::JOBS, get(jobs::list))
+        .route(routes::JOB, get(jobs::one).delete(jobs::forget))
+        .route(routes::JOB_EVENTS, get(events::listen))
+        .route(routes::JOB_CANCEL, post(jobs::cancel))
+        .route(routes::JOB_RETRY, post(jobs::retry))
+        .route(routes::JOB_PRIORITY, post(jobs::priority))
+        .route(routes::JOB_MOVE, post(jobs::move_to))
+        .route(routes::EVENTS, get(events::all))
+        .route(routes::QUEUE_STATUS, get(status::queue))
+        .route(routes::QUEUE_PAUSE, post(status::pause))
+        .route(routes::QUEUE_RESUME, post(status::resume))
+        .route(routes::MODELS, get(models::list))
+        .route(routes::HEALTH, get(status::health))
 }

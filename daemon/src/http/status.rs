@@ -15,3 +15,13 @@ pub(super) async fn health(State(app): State<App>) -> Json<Health> {
 pub(super) async fn queue(State(app): State<App>) -> Result<Json<QueueStatus>, Failure> {
     Ok(Json(app.queue.status().await?))
 }
+
+/// `POST /queue/pause`: no job is taken any more, those that run go on.
+pub(super) async fn pause(State(app): State<App>) -> Result<Json<QueueStatus>, Failure> {
+    Ok(Json(app.queue.pause(true).await?))
+}
+
+/// `POST /queue/resume`.
+pub(super) async fn resume(State(app): State<App>) -> Result<Json<QueueStatus>, Failure> {
+    Ok(Json(app.queue.pause(false).await?))
+}

@@ -6,6 +6,7 @@ mod generate;
 #[allow(dead_code, reason = "the daemon's own tests use the rest of it")]
 mod hub;
 mod loras;
+mod loss;
 mod models;
 mod modes;
 mod requests;
