@@ -2,13 +2,19 @@
 #![cfg(not(target_arch = "wasm32"))]
 
 mod bad_input;
+mod batch;
 mod cancel;
+mod durable;
 mod events;
+mod feed;
 mod hub;
 mod jobs;
+mod load;
+mod manage;
 mod modes;
 mod page;
 mod queue;
+mod repeat;
 mod replaced;
 mod robust;
 mod security;

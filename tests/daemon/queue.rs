@@ -68,8 +68,7 @@ async fn jobs_run_in_their_order() {
 
 #[tokio::test]
 async fn old_jobs_are_forgotten_and_the_newest_is_kept() {
-    let tight = QueueLimits { history_jobs: 3, history_bytes: 1, ..QueueLimits::default() };
-    let daemon = bounded(Duration::ZERO, tight).await;
+    let daemon = bounded(Duration::ZERO, QueueLimits { history_jobs: 1, ..QueueLimits::default() }).await;
     let first = daemon.submit_steps(1).await;
     daemon.wait_for(&first.id, JobStatus::Completed).await;
     let second = daemon.submit_steps(1).await;
@@ -78,4 +77,39 @@ async fn old_jobs_are_forgotten_and_the_newest_is_kept() {
     refused(daemon.get(&routes::job(&first.id)).await, StatusCode::NOT_FOUND).await;
     refused(daemon.get(&routes::job_events(&first.id)).await, StatusCode::NOT_FOUND).await;
     assert_eq!(status(&daemon).await.completed_jobs, 2);
+}
+
+#[tokio::test]
+async fn a_paused_queue_gives_out_nothing_until_it_is_resumed() {
+    let daemon = Daemon::start().await;
+    let paused: QueueStatus = daemon.post(routes::QUEUE_PAUSE, &json!({})).await.json().await.expect("numbers");
+    assert!(paused.paused);
+    let job = daemon.submit_steps(1).await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(daemon.job(&job.id).await.status, JobStatus::Queued);
+    let resumed: QueueStatus = daemon.post(routes::QUEUE_RESUME, &json!({})).await.json().await.expect("numbers");
+    assert!(!resumed.paused);
+    daemon.wait_for(&job.id, JobStatus::Completed).await;
+}
+
+#[tokio::test]
+async fn a_job_that_takes_too_long_fails_and_the_next_one_runs() {
+    let limits = QueueLimits { timeout: Some(Duration::from_millis(150)), ..QueueLimits::default() };
+    let daemon = bounded(Duration::from_millis(20), limits).await;
+    let slow = daemon.submit_steps(100).await;
+    let failed = daemon.wait_for(&slow.id, JobStatus::Failed).await;
+    assert_eq!(failed.error.map(|error| error.code), Some(ErrorCode::Timeout));
+    daemon.still_serves().await;
+}
+
+#[tokio::test]
+async fn several_jobs_run_at_a_time_where_it_is_wanted() {
+    let limits = QueueLimits { concurrent: 3, ..QueueLimits::default() };
+    let daemon = bounded(Duration::from_millis(20), limits).await;
+    for _ in 0..5 {
+        daemon.submit_steps(100).await;
+    }
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let now = status(&daemon).await;
+    assert_eq!((now.processing_jobs, now.queued_jobs), (3, 2));
 }

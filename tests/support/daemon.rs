@@ -9,9 +9,12 @@ use fresco_daemon::{
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 use std::{
-    io,
-    path::PathBuf,
-    sync::Arc,
+    fs, io,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
     time::{Duration, Instant},
 };
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
@@ -52,9 +55,10 @@ impl Daemon {
     }
 
     /// Asks it to stop and waits until it has.
-    pub async fn stop(mut self) {
-        _ = self.stop.take().expect("stopped once").send(());
-        let ended = tokio::time::timeout(PATIENCE, self.ended).await.expect("stops in time");
+    pub async fn stop(self) {
+        let Self { stop, ended, .. } = self;
+        _ = stop.expect("stopped once").send(());
+        let ended = tokio::time::timeout(PATIENCE, ended).await.expect("stops in time");
         ended.expect("does not panic").expect("serves to the end");
     }
 
@@ -107,6 +111,11 @@ impl Daemon {
         self.wait(id, |job| job.status == status).await
     }
 
+    /// The jobs that a daemon knows, the newest first.
+    pub async fn jobs(&self, query: &str) -> Vec<Job> {
+        self.get(&format!("{}?{query}", routes::JOBS)).await.json().await.expect("a list")
+    }
+
     /// Proves that the daemon still makes pictures.
     pub async fn still_serves(&self) {
         let job = self.submit_steps(2).await;
@@ -114,9 +123,25 @@ impl Daemon {
     }
 }
 
-/// Settings with an empty home.
+/// Settings with an empty home of their own.
 pub fn config() -> Config {
-    Config::new(PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("no-such-home"))
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let number = COUNT.fetch_add(1, Ordering::Relaxed);
+    let homes = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("homes");
+    if number == 0 {
+        sweep(&homes);
+    }
+    Config::new(homes.join(format!("{}-{number}", std::process::id())))
+}
+
+/// Removes what earlier runs have left.
+fn sweep(homes: &Path) {
+    let age = |path: &Path| path.metadata().and_then(|it| it.modified()).ok()?.elapsed().ok();
+    for old in fs::read_dir(homes).into_iter().flatten().flatten().map(|entry| entry.path()) {
+        if age(&old).is_some_and(|age| age > Duration::from_secs(1_800)) {
+            _ = fs::remove_dir_all(old);
+        }
+    }
 }
 
 /// An answer that is an error.
