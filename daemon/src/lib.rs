@@ -23,7 +23,7 @@ use config::Config;
 use data::Database;
 use engine::{Engine, fake, local};
 use futures_util::future::join_all;
-use images::Blobs;
+use images::{Images, Retention};
 use models::Catalogue;
 use queue::{Queue, SqliteStore, worker};
 use std::{fs::File, future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
@@ -73,12 +73,15 @@ pub async fn serve(
 ) -> io::Result<()> {
     let stopping = CancellationToken::new();
     let data = Database::open(&config.home).await.map_err(io::Error::other)?;
-    let (queue, _alone) = open_queue(&config, &data).await?;
+    let images = Images::open(&config.home, None, data.reader().clone(), data.writer().clone());
+    let images = images.map_err(io::Error::other)?;
+    let (queue, _alone) = open_queue(&config, &data, &images).await?;
     let mut workers: Vec<JoinHandle<()>> = (0..config.queue.concurrent.max(1))
         .map(|_| worker::work(queue.clone(), engine.clone(), config.queue.timeout, stopping.clone()))
         .map(tokio::spawn)
         .collect();
     workers.push(tokio::spawn(worker::sweep(queue.clone(), stopping.clone())));
+    workers.push(tokio::spawn(images.work(Retention::default(), stopping.clone())));
     let hosts = http::Hosts::new(&config.hosts, listener.local_addr()?.ip());
     let app = App { queue, engine, catalogue, stopping: stopping.clone() };
     let service = http::router(app, hosts).into_make_service_with_connect_info::<SocketAddr>();
@@ -100,13 +103,13 @@ pub async fn serve(
 }
 
 /// The queue as the last run left it. Jobs that ran then wait again, if nobody else may be running them.
-async fn open_queue(config: &Config, data: &Database) -> io::Result<(Queue, Option<File>)> {
-    let blobs = Blobs::open(&config.home.join("blobs")).map_err(io::Error::other)?;
+async fn open_queue(config: &Config, data: &Database, images: &Images) -> io::Result<(Queue, Option<File>)> {
     let store = SqliteStore::new(data.clone(), config.queue);
-    let queue = Queue::new(Arc::new(store), blobs);
+    let queue = Queue::new(Arc::new(store), images.blobs().clone());
     let alone = data::alone(&config.home)?;
-    if alone.is_none() {
-        tracing::warn!("another daemon uses {}; the two share its queue", config.home.display());
+    match alone {
+        Some(_) => images.sweep().map_err(io::Error::other)?,
+        None => tracing::warn!("another daemon uses {}; the two share its queue", config.home.display()),
     }
     queue.sweep(alone.is_some()).await.map_err(io::Error::other)?;
     Ok((queue, alone))

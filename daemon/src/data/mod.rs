@@ -24,7 +24,10 @@ use writer::Writer;
 /// The file's name in the data folder.
 const FILE: &str = "fresco.db";
 /// Every step from an empty file to today's tables. What has been published is never changed, only added to.
-const MIGRATIONS: [(i64, &str, &str); 1] = [(1, "jobs", include_str!("../../migrations/0001_jobs.sql"))];
+const MIGRATIONS: [(i64, &str, &str); 2] = [
+    (1, "jobs", include_str!("../../migrations/0001_jobs.sql")),
+    (2, "images", include_str!("../../migrations/0002_images.sql")),
+];
 /// Connections that read at the same time.
 const READERS: u32 = 4;
 /// How long a connection waits for another one's lock.

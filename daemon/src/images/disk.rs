@@ -3,6 +3,7 @@
 //! `sha256/ab/abcd…` has them by name, `tmp` what is being written. These calls block.
 
 use super::BlobHash;
+use crate::crash;
 use std::{
     fs::{self, File},
     io::{self, ErrorKind, Read, Seek, SeekFrom, Write},
@@ -42,7 +43,10 @@ impl Disk {
                 sync_folder(&self.hashes())?;
             }
             let temporary = self.temporary().join(Uuid::now_v7().to_string());
-            let written = write_through(&temporary, bytes).and_then(|()| fs::rename(&temporary, &path));
+            let written = write_through(&temporary, bytes).and_then(|()| {
+                crash::at(crash::Seam::MidBlob);
+                fs::rename(&temporary, &path)
+            });
             if let Err(error) = written {
                 // What is left is swept when the folder is opened.
                 _ = fs::remove_file(&temporary);

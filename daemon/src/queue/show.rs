@@ -33,7 +33,7 @@ impl Queue {
         };
         for output in &stored.outputs {
             if !inline {
-                result.images.push(format!("{}/images/{}", routes::API, output.image));
+                result.images.push(format!("{}{}", routes::API, routes::image(&output.image)));
                 continue;
             }
             match self.0.blobs.get(&output.hash).await {

@@ -2,8 +2,8 @@
 
 use crate::images::BlobHash;
 use fresco_api::{
-    AnyRequest, ApiError, Batch, BatchId, BatchRequest, Job, JobEvent, JobId, JobKind, JobResult, JobStatus, ModelId,
-    Params, Priority, QueueStatus,
+    AnyRequest, ApiError, Batch, BatchId, BatchRequest, ImageId, Job, JobEvent, JobId, JobKind, JobResult, JobStatus,
+    ModelId, Params, Priority, QueueStatus,
 };
 use futures_util::future::BoxFuture;
 use std::time::{Duration, SystemTime};
@@ -134,7 +134,7 @@ pub enum Standing {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Output {
     /// Its name in the history.
-    pub image: String,
+    pub image: ImageId,
     /// The file, which is stored by now.
     pub hash: BlobHash,
     /// Bytes of the file.

@@ -1,13 +1,14 @@
 //! The worker: takes a job, lets the engine make it, reports what happens, ends it.
 
 use super::{
-    Queue, Running, lock, new_name,
+    Queue, Running, lock,
     report::Report,
     store::{Finish, Finished, Kept, Lease, Outcome, Output, StoreError},
 };
 use crate::{
     crash,
     engine::{Engine, EngineError, Made, Progress, Task},
+    images::history::new_id,
 };
 use fresco_api::{ApiError, ErrorCode, JobResult};
 use futures_util::FutureExt;
@@ -213,7 +214,7 @@ impl Worker<'_> {
         crash::at(crash::Seam::AfterBlob);
         let (parameters, time_taken) = (lease.params.clone(), milliseconds(started));
         let result = JobResult { images: Vec::new(), seed: parameters.seed, parameters, time_taken, cached: false };
-        let output = Output { image: new_name(), hash, bytes, width, height };
+        let output = Output { image: new_id(), hash, bytes, width, height };
         Outcome::Completed(Box::new(Finished { result, outputs: vec![output] }))
     }
 }

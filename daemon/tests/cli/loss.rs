@@ -127,10 +127,12 @@ async fn inspect(home: &Path, accepted: &BTreeSet<String>) {
     let data = Database::open(home).await.expect("a database");
     let check: String = sqlx::query_scalar("PRAGMA integrity_check").fetch_one(data.reader()).await.expect("a check");
     assert_eq!(check, "ok");
-    let sql = "SELECT id, status, attempts, (SELECT count(*) FROM job_outputs WHERE job = jobs.id) FROM jobs";
-    let jobs: Vec<(String, String, u32, i64)> = sqlx::query_as(sql).fetch_all(data.reader()).await.expect("jobs");
+    let sql = "SELECT id, status, attempts, (SELECT count(*) FROM job_outputs WHERE job = jobs.id), \
+               (SELECT count(*) FROM images WHERE job_id = jobs.id) FROM jobs";
+    let jobs: Vec<(String, String, u32, i64, i64)> = sqlx::query_as(sql).fetch_all(data.reader()).await.expect("jobs");
     assert_eq!(&jobs.iter().map(|job| job.0.clone()).collect::<BTreeSet<_>>(), accepted, "all of them, and no other");
-    for (id, status, attempts, pictures) in jobs {
+    for (id, status, attempts, pictures, history) in jobs {
+        assert_eq!(pictures, history, "{id}: what it made is in the history, once");
         assert!(attempts <= MAX_ATTEMPTS, "{id}: {attempts} attempts");
         match status.as_str() {
             "completed" => assert_eq!(pictures, 1, "{id}"),

@@ -4,7 +4,7 @@ mod lines;
 mod property;
 mod suite;
 
-use fresco_api::{ImageRequest, Img2img, Job, JobId, JobKind, JobResult, Params, Priority, Request, Sampler};
+use fresco_api::{ImageId, ImageRequest, Img2img, Job, JobId, JobKind, JobResult, Params, Priority, Request, Sampler};
 use fresco_daemon::{
     config::QueueLimits,
     data::Database,
@@ -108,7 +108,10 @@ pub fn params() -> Params {
 pub fn made(name: &str) -> Finished {
     let result = JobResult { images: Vec::new(), seed: 1, parameters: params(), time_taken: 10, cached: false };
     let hash = BlobHash::of(name.as_bytes());
-    Finished { result, outputs: vec![Output { image: format!("image-{name}"), hash, bytes: 9, width: 64, height: 64 }] }
+    Finished {
+        result,
+        outputs: vec![Output { image: ImageId(format!("image-{name}")), hash, bytes: 9, width: 64, height: 64 }],
+    }
 }
 
 pub fn completed(name: &str) -> Outcome {

@@ -2,9 +2,9 @@
 
 use super::rows::{State, json, outputs, parsed, put_outputs};
 use super::submit::put_input;
-use crate::images::BlobHash;
+use crate::images::{self, BlobHash, NewImage, history};
 use crate::queue::store::{Consequences, Finish, Finished, Kept, Lease, MAX_ATTEMPTS, Outcome, Standing, Swept};
-use fresco_api::{AnyRequest, ApiError, Edit, ErrorCode, JobId, Params};
+use fresco_api::{AnyRequest, ApiError, Edit, ErrorCode, ImageFormat, JobId, Params};
 use sqlx::SqliteConnection;
 
 /// Keeps a lease; `fenced` is false only in a test that shows why tokens are compared.
@@ -66,8 +66,37 @@ pub(super) async fn finish(
         return Ok(Finish::Stale);
     }
     count(connection, &lease.job.0, state, made).await?;
+    if let Some(made) = made {
+        remember(connection, lease, made, now).await?;
+    }
     let consequences = consequences(connection, &lease.job.0, made, now).await?;
     Ok(Finish::Applied(consequences))
+}
+
+/// Writes a job's pictures into the history.
+async fn remember(
+    connection: &mut SqliteConnection,
+    lease: &Lease,
+    made: &Finished,
+    now: i64,
+) -> Result<(), sqlx::Error> {
+    for (position, output) in (0..).zip(&made.outputs) {
+        let image = NewImage {
+            id: output.image.clone(),
+            job: Some(lease.job.clone()),
+            position,
+            hash: output.hash,
+            format: ImageFormat::Png,
+            bytes: output.bytes,
+            width: output.width,
+            height: output.height,
+            created: images::time(now),
+            owner: lease.owner.clone(),
+            params: made.result.parameters.clone(),
+        };
+        history::insert(connection, &image).await?;
+    }
+    Ok(())
 }
 
 /// Counts a job that ended, and notes what it made.

@@ -5,7 +5,7 @@ use crate::queue::{
     store::{Finished, Kept, Output, Stored},
 };
 use crate::{clock::rfc3339, images::BlobHash};
-use fresco_api::{BatchId, Job, JobId, JobKind, JobStatus};
+use fresco_api::{BatchId, ImageId, Job, JobId, JobKind, JobStatus};
 use serde::{Serialize, de::DeserializeOwned};
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 use std::time::{Duration, SystemTime};
@@ -167,7 +167,7 @@ pub(super) async fn outputs(connection: &mut SqliteConnection, job: &str) -> Res
     let sql = "SELECT image, hash, bytes, width, height FROM job_outputs WHERE job = ? ORDER BY position";
     let output = |row: &SqliteRow| {
         Ok(Output {
-            image: row.try_get("image")?,
+            image: ImageId(row.try_get("image")?),
             hash: hash(row.try_get("hash")?)?,
             bytes: row.try_get::<i64, _>("bytes")?.unsigned_abs(),
             width: row.try_get("width")?,
@@ -188,7 +188,7 @@ pub(super) async fn put_outputs(
         sqlx::query(sql)
             .bind(job)
             .bind(position)
-            .bind(&output.image)
+            .bind(&output.image.0)
             .bind(output.hash.to_string())
             .bind(i64::try_from(output.bytes).unwrap_or(i64::MAX))
             .bind(output.width)
