@@ -1,6 +1,7 @@
 //! The words that the page, the daemon and the engines share: requests, jobs, events, models, errors.
 //!
-//! Serde types only. The crate depends on nothing else of this project and compiles for wasm32.
+//! Serde types only, and the catalogue of published models as data. The crate depends on nothing else of this project
+//! and compiles for wasm32.
 //! Everything on the wire is camel case.
 
 mod batch;
@@ -12,6 +13,8 @@ mod job;
 pub mod limits;
 mod model;
 mod post;
+pub mod published;
+mod pull;
 mod request;
 mod rng;
 pub mod routes;
@@ -29,6 +32,7 @@ pub use infotext::Infotext;
 pub use job::{Health, Job, JobId, JobKind, JobResult, JobStatus, Priority, QueueStatus};
 pub use model::{ModelId, ModelInfo};
 pub use post::Post;
+pub use pull::{ModelFile, Pull, PullStatus};
 pub use request::{
     AnyRequest, Edit, ImageRequest, Img2img, Inpaint, Mode, Outpaint, Params, PictureForm, Request, ResizeMode,
     StyleTransfer, walked_steps,

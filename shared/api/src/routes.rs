@@ -1,6 +1,6 @@
 //! The paths of the HTTP interface, used by the server and by every client.
 
-use crate::{BatchId, ImageId, JobId};
+use crate::{BatchId, ImageId, JobId, ModelId};
 
 /// `POST`: a picture from a prompt; answers 202 and the job.
 pub const TEXT2IMG: &str = "/generate/text2img";
@@ -52,6 +52,20 @@ pub const IMAGES_EXPORT: &str = "/images/export";
 pub const IMAGES_INSPECT: &str = "/images/inspect";
 /// `GET`: the catalogue.
 pub const MODELS: &str = "/models";
+/// `DELETE`: takes a model that was fetched off this machine's shelf.
+pub const MODEL: &str = "/models/{id}";
+/// `GET`: the files of a model, for a page that fetches them into its own browser.
+pub const MODEL_FILES: &str = "/models/{id}/files";
+/// `POST`: fetches a published model from the hub; answers 202 and how far it is.
+pub const MODEL_PULL: &str = "/models/{id}/pull";
+/// `GET`: the fetches since the server started.
+pub const PULLS: &str = "/pulls";
+/// `GET`: how far one fetch is. `DELETE`: stops it.
+pub const PULL: &str = "/pulls/{id}";
+/// `GET`: one fetch, as server-sent events.
+pub const PULL_EVENTS: &str = "/pulls/{id}/events";
+/// `GET`: a file of a model, whole or in ranges.
+pub const WEIGHTS: &str = "/weights/{id}/{*file}";
 /// `GET`: the queue in numbers.
 pub const QUEUE_STATUS: &str = "/queue/status";
 /// `GET`: whether the daemon serves.
@@ -85,4 +99,29 @@ pub fn batch(id: &BatchId) -> String {
 /// The path of something that is done to a job, such as [`JOB_RETRY`].
 pub fn of_job(route: &str, id: &JobId) -> String {
     route.replace("{id}", &id.0)
+}
+
+/// The path of one model.
+pub fn model(id: &ModelId) -> String {
+    MODEL.replace("{id}", &id.0)
+}
+
+/// The path of one model's files.
+pub fn model_files(id: &ModelId) -> String {
+    MODEL_FILES.replace("{id}", &id.0)
+}
+
+/// The path that fetches one model.
+pub fn model_pull(id: &ModelId) -> String {
+    MODEL_PULL.replace("{id}", &id.0)
+}
+
+/// The path of one fetch.
+pub fn pull(id: &ModelId) -> String {
+    PULL.replace("{id}", &id.0)
+}
+
+/// The path of one fetch's events.
+pub fn pull_events(id: &ModelId) -> String {
+    PULL_EVENTS.replace("{id}", &id.0)
 }

@@ -6,7 +6,7 @@ mod select;
 use super::{
     hub::{Digest, Hub, HubError, Listed, Listing, Repository, Watch, cached_listing, sha256},
     library::{Library, LibraryError, Manifest},
-    published::{Precision, Published},
+    published::{Precision, Published, source},
     space::free_bytes,
 };
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -109,7 +109,7 @@ pub async fn pull(
     follow: &dyn Follow,
 ) -> Result<Pulled, PullError> {
     let entry = Published::find(id).ok_or_else(|| PullError::Unknown(id.chars().take(80).collect()))?;
-    let repository = entry.source()?.ok_or_else(|| PullError::BuiltIn(entry.id.0.clone()))?;
+    let repository = source(entry)?.ok_or_else(|| PullError::BuiltIn(entry.id.0.clone()))?;
     let _lock = library.lock()?;
     if let Some(there) = installed(library, entry, precision)? {
         return Ok(there);
