@@ -1,6 +1,11 @@
 //! What HTTP handlers may touch.
 
-use crate::{engine::Engine, models::Catalogue, queue::Queue};
+use crate::{
+    engine::Engine,
+    http::TabHub,
+    models::{Catalogue, pulls::Pulls},
+    queue::Queue,
+};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
@@ -13,6 +18,10 @@ pub(crate) struct App {
     pub engine: Arc<dyn Engine>,
     /// The models that a request may name.
     pub catalogue: Arc<Catalogue>,
+    /// Models that are fetched from the hub.
+    pub pulls: Pulls,
+    /// The hub that a tab may ask by itself.
+    pub tab_hub: TabHub,
     /// Fires when the server stops; ends event streams.
     pub stopping: CancellationToken,
 }

@@ -1,6 +1,6 @@
 //! What a server is told before it starts.
 
-use crate::engine::DeviceChoice;
+use crate::{engine::DeviceChoice, models::hub};
 use std::{path::PathBuf, time::Duration};
 
 /// A server's settings. The command line fills them in; [`Config::new`] has the defaults.
@@ -16,6 +16,11 @@ pub struct Config {
     pub hosts: Vec<String>,
     /// How much the queue holds.
     pub queue: QueueLimits,
+    /// Where models are fetched from; as the environment says when nothing is said here.
+    pub hub: Option<hub::Settings>,
+    /// The hub that the page may ask from the tab, and the hosts that it points to: origins. None is allowed when
+    /// this is empty.
+    pub tab_hub: Vec<String>,
     /// How long stopping may take.
     pub grace: Duration,
 }
@@ -29,6 +34,8 @@ impl Config {
             device: DeviceChoice::Auto,
             hosts: Vec::new(),
             queue: QueueLimits::default(),
+            hub: None,
+            tab_hub: Vec::new(),
             grace: Duration::from_secs(10),
         }
     }

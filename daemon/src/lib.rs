@@ -24,7 +24,7 @@ use data::Database;
 use engine::{Engine, fake, local};
 use futures_util::future::join_all;
 use images::{Images, Retention};
-use models::Catalogue;
+use models::{Catalogue, library::Library, pulls::Pulls};
 use queue::{Queue, SqliteStore, worker};
 use std::{fs::File, future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{net::TcpListener, task::JoinHandle};
@@ -63,7 +63,7 @@ pub async fn run_fake(
 /// to the queue, event streams end, and the call returns within [`Config::grace`].
 ///
 /// # Errors
-/// When the data folder cannot be used or the listener fails.
+/// When the data folder or a setting cannot be used, or the listener fails.
 pub async fn serve(
     config: Config,
     catalogue: Arc<Catalogue>,
@@ -83,7 +83,10 @@ pub async fn serve(
     workers.push(tokio::spawn(worker::sweep(queue.clone(), stopping.clone())));
     workers.push(tokio::spawn(images.work(Retention::default(), stopping.clone())));
     let hosts = http::Hosts::new(&config.hosts, listener.local_addr()?.ip());
-    let app = App { queue, engine, catalogue, stopping: stopping.clone() };
+    let library = Library::new(&config.home, config::model_path());
+    let pulls = Pulls::new(library, config.hub, stopping.clone());
+    let tab_hub = http::TabHub::new(&config.tab_hub).map_err(io::Error::other)?;
+    let app = App { queue, engine, catalogue, pulls, tab_hub, stopping: stopping.clone() };
     let service = http::router(app, hosts).into_make_service_with_connect_info::<SocketAddr>();
     let server = axum::serve(listener, service).with_graceful_shutdown(stopping.clone().cancelled_owned());
     let mut server = tokio::spawn(server.into_future());

@@ -41,6 +41,9 @@ pub(super) struct Serve {
     /// Paints plain colours, each step taking so many milliseconds: for tests of the queue.
     #[arg(long, env = "FRESCO_TEST_FAKE_ENGINE", value_name = "MS", hide = true)]
     fake_engine: Option<u64>,
+    /// Lets tabs fetch models from a hub by themselves: its origin, and those that it points to.
+    #[arg(long, env = "FRESCO_TAB_HUB", value_delimiter = ',', value_name = "ORIGIN")]
+    tab_hub: Vec<String>,
     /// Open no browser.
     #[arg(long)]
     no_open: bool,
@@ -75,6 +78,7 @@ impl Serve {
         let config = Config {
             models: self.models,
             device: self.device,
+            tab_hub: self.tab_hub,
             hosts: self.allow_host.into_iter().chain([self.host]).collect(),
             queue,
             ..Config::new(home)

@@ -1,11 +1,12 @@
 //! The page, from inside the program.
 
-use super::error::Failure;
+use super::{error::Failure, tab_hub::TabHub};
+use crate::app::App;
 use axum::{
     body::{Body, Bytes},
-    extract::Request,
+    extract::{Request, State},
     http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header},
-    response::{IntoResponse, Response},
+    response::{Html, IntoResponse, Response},
 };
 use rust_embed::{EmbeddedFile, RustEmbed};
 use std::{borrow::Cow, fmt::Write};
@@ -22,8 +23,19 @@ struct Page;
 const INDEX: &str = "index.html";
 
 /// Everything that is no route of the interface.
-pub(super) async fn page(request: Request) -> Result<Response, Failure> {
+pub(super) async fn page(State(app): State<App>, request: Request) -> Result<Response, Failure> {
+    if let Some(page) = with_hub(&app.tab_hub, request.method(), request.uri().path()) {
+        return Ok(page);
+    }
     answer::<Page>(request.method(), request.uri(), request.headers())
+}
+
+/// The page itself, where it has to name a hub.
+fn with_hub(hub: &TabHub, method: &Method, path: &str) -> Option<Response> {
+    let asked = method == Method::GET && matches!(path.trim_start_matches('/'), "" | INDEX);
+    let html = if asked { hub.page(&Page::get(INDEX)?.data)? } else { return None };
+    let no_cache = [(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"))];
+    Some((no_cache, Html(html)).into_response())
 }
 
 fn answer<Files: RustEmbed>(method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<Response, Failure> {
@@ -72,7 +84,7 @@ fn deliver<Files: RustEmbed>(path: &str, headers: &HeaderMap) -> Option<Response
 }
 
 /// The media type by the name's ending; text is UTF-8.
-pub(super) fn content_type(file: &EmbeddedFile) -> HeaderValue {
+fn content_type(file: &EmbeddedFile) -> HeaderValue {
     let kind = file.metadata.mimetype();
     let text = kind.starts_with("text/") || kind == "application/javascript";
     let kind = if text { format!("{kind}; charset=utf-8") } else { kind.to_owned() };
@@ -80,7 +92,7 @@ pub(super) fn content_type(file: &EmbeddedFile) -> HeaderValue {
 }
 
 /// A tag that changes with the content.
-pub(super) fn etag(file: &EmbeddedFile) -> HeaderValue {
+fn etag(file: &EmbeddedFile) -> HeaderValue {
     let mut tag = String::from("\"");
     for byte in &file.metadata.sha256_hash()[..16] {
         // Writing to a string does not fail.
@@ -91,7 +103,7 @@ pub(super) fn etag(file: &EmbeddedFile) -> HeaderValue {
 }
 
 /// A file's bytes, not copied when they lie in the program.
-pub(super) fn bytes(file: EmbeddedFile) -> Bytes {
+fn bytes(file: EmbeddedFile) -> Bytes {
     match file.data {
         Cow::Borrowed(bytes) => Bytes::from_static(bytes),
         Cow::Owned(bytes) => Bytes::from(bytes),

@@ -47,7 +47,8 @@ pub(super) async fn all(State(app): State<App>, owner: Owner, headers: HeaderMap
     server_sent(events.take_until(app.stopping.cancelled_owned()))
 }
 
-fn server_sent(events: impl Stream<Item = Result<Event, axum::Error>> + Send + 'static) -> Response {
+/// An answer of server-sent events.
+pub(super) fn server_sent(events: impl Stream<Item = Result<Event, axum::Error>> + Send + 'static) -> Response {
     // A proxy that collects an answer before it passes it on would hold the events back.
     let headers = [(header::CACHE_CONTROL, "no-store"), (header::HeaderName::from_static("x-accel-buffering"), "no")];
     (headers, Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE))).into_response()

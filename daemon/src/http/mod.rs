@@ -9,35 +9,39 @@ mod jobs;
 mod models;
 mod modes;
 mod owner;
+mod pulls;
 mod ranges;
 mod repeat;
 mod security;
 mod shape;
 mod status;
+mod tab_hub;
 mod weights;
 
 pub(crate) use security::Hosts;
+pub(crate) use tab_hub::TabHub;
 
 use crate::app::App;
 use axum::{
     Router, middleware,
-    routing::{get, post},
+    routing::{delete, get, post},
 };
 use fresco_api::{Img2img, Inpaint, StyleTransfer, routes};
 use tower_http::{catch_panic::CatchPanicLayer, trace::TraceLayer};
 
 /// The whole interface. `hosts` are the names by which it may be addressed.
 pub(crate) fn router(app: App, hosts: Hosts) -> Router {
+    let guard = security::Guard::new(hosts, &app.tab_hub);
     Router::new()
         // For the clients of the original job interface, and for our own.
         .merge(api())
         .nest(routes::API, api())
-        .route("/weights/fresco-tiny/{*file}", get(weights::file))
+        .route(routes::WEIGHTS, get(weights::file))
         .fallback(assets::page)
         .method_not_allowed_fallback(error::method_not_allowed)
         .with_state(app)
         .layer(CatchPanicLayer::custom(error::panicked))
-        .layer(middleware::from_fn_with_state(hosts, security::guard))
+        .layer(middleware::from_fn_with_state(guard, security::guard))
         .layer(TraceLayer::new_for_http())
 }
 
@@ -62,5 +66,11 @@ fn api() -> Router<App> {
         .route(routes::QUEUE_PAUSE, post(status::pause))
         .route(routes::QUEUE_RESUME, post(status::resume))
         .route(routes::MODELS, get(models::list))
+        .route(routes::MODEL, delete(models::remove))
+        .route(routes::MODEL_FILES, get(models::files))
+        .route(routes::MODEL_PULL, post(pulls::start))
+        .route(routes::PULLS, get(pulls::list))
+        .route(routes::PULL, get(pulls::one).delete(pulls::cancel))
+        .route(routes::PULL_EVENTS, get(pulls::events))
         .route(routes::HEALTH, get(status::health))
 }

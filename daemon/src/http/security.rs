@@ -4,7 +4,7 @@
 //! (rebinding) is told by its `Host`; a form or script on another site by `Sec-Fetch-Site` and
 //! `Origin`. Answers tell the browser what the page may load.
 
-use super::error::Failure;
+use super::{error::Failure, tab_hub::TabHub};
 use axum::{
     extract::{Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, uri::Authority},
@@ -40,15 +40,30 @@ impl Hosts {
     }
 }
 
+/// What every request is held to, and every answer says.
+#[derive(Clone, Debug)]
+pub(super) struct Guard {
+    hosts: Hosts,
+    policy: HeaderValue,
+}
+
+impl Guard {
+    /// For a server of these names, whose page may ask this hub.
+    pub fn new(hosts: Hosts, hub: &TabHub) -> Self {
+        Self { hosts, policy: hub.policy(CONTENT_SECURITY_POLICY) }
+    }
+}
+
 /// Refuses what comes from elsewhere, and sets the headers of every answer.
-pub(super) async fn guard(State(hosts): State<Hosts>, request: Request, next: Next) -> Response {
-    let mut response = match check(&hosts, &request) {
+pub(super) async fn guard(State(guard): State<Guard>, request: Request, next: Next) -> Response {
+    let mut response = match check(&guard.hosts, &request) {
         Ok(()) => next.run(request).await,
         Err(failure) => failure.into_response(),
     };
     for (name, value) in HEADERS {
         response.headers_mut().insert(name, HeaderValue::from_static(value));
     }
+    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, guard.policy);
     response
 }
 
@@ -90,8 +105,7 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; script-src 'self' 'wa
      img-src 'self' data: blob:; connect-src 'self'; worker-src 'self'; object-src 'none'; base-uri 'none'; \
      frame-ancestors 'none'; form-action 'self'";
 
-const HEADERS: [(HeaderName, &str); 6] = [
-    (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
+const HEADERS: [(HeaderName, &str); 5] = [
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (header::REFERRER_POLICY, "no-referrer"),
     (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),

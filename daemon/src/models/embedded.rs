@@ -1,7 +1,7 @@
 //! The model inside the program: small, and there on a machine that has nothing else.
 
 use super::{BrokenModel, Entry, Model, ModelFiles};
-use fresco_api::{ApiError, ErrorCode, ModelInfo};
+use fresco_api::{ApiError, ErrorCode, ModelFile, ModelInfo};
 use fresco_diffusion::Pipeline;
 use rust_embed::RustEmbed;
 use std::{borrow::Cow, sync::Arc};
@@ -48,6 +48,16 @@ fn fits(info: &ModelInfo) -> Result<(), ApiError> {
 /// One file's bytes.
 pub(super) fn bytes(file: &str) -> Option<Cow<'static, [u8]>> {
     Weights::get(file).map(|file| file.data)
+}
+
+/// Every file.
+pub(super) fn listed() -> Vec<ModelFile> {
+    let file = |path: &str| {
+        let file = Weights::get(path)?;
+        let sha256 = file.metadata.sha256_hash().iter().map(|byte| format!("{byte:02x}")).collect();
+        Some(ModelFile { path: path.to_owned(), size: file.data.len() as u64, sha256: Some(sha256), git: None })
+    };
+    Weights::iter().filter_map(|path| file(&path)).collect()
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Where a model's files are, as the loader reads them.
 
 use super::{embedded, folder::Folder};
+use fresco_api::ModelFile;
 use fresco_diffusion::{Source, SourceError};
 use std::{ops::Range, path::Path};
 
@@ -17,6 +18,15 @@ impl ModelFiles {
     /// The files below a folder, whatever it holds.
     pub fn of_folder(folder: &Path) -> Self {
         ModelFiles::Folder(Folder::at(folder))
+    }
+
+    /// The files whose content is known, which is those of a model that was fetched from a hub or is inside the
+    /// program; `None` for others.
+    pub fn listed(&self) -> Option<Vec<ModelFile>> {
+        match self {
+            ModelFiles::Embedded => Some(embedded::listed()),
+            ModelFiles::Folder(folder) => folder.listed(),
+        }
     }
 }
 

@@ -1,7 +1,10 @@
 //! A diffusers folder on disk: its files, and what the catalogue says about it.
 
-use super::{Model, ModelFiles};
-use fresco_api::{ApiError, ErrorCode, ModelId, ModelInfo, limits};
+use super::{
+    Model, ModelFiles,
+    library::{Manifest, ManifestFile},
+};
+use fresco_api::{ApiError, ErrorCode, ModelFile, ModelId, ModelInfo, limits};
 use fresco_diffusion::{Facts, LoadError, Pipeline, SourceError};
 use std::{
     fs::{self, File},
@@ -55,6 +58,15 @@ impl Folder {
         };
         read().map_err(|error| SourceError::new(file, error))?;
         if bytes.len() as u64 == length { Ok(bytes) } else { Err(SourceError::new(file, "ends too early")) }
+    }
+
+    /// The files that a fetch put here, with what it checked them by.
+    pub(super) fn listed(&self) -> Option<Vec<ModelFile>> {
+        let file = |file: ManifestFile| {
+            let digest = |kind: &str| (file.checked == kind).then(|| file.digest.clone());
+            ModelFile { sha256: digest("sha256"), git: digest("git sha1"), path: file.path, size: file.size }
+        };
+        Some(Manifest::read(&self.0)?.files.into_iter().map(file).collect())
     }
 
     /// Names come from files of the model itself, which may be anybody's: none may lead out of the folder.

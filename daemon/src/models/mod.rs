@@ -11,6 +11,7 @@ pub mod loras;
 pub mod machine;
 pub mod published;
 pub mod pull;
+pub mod pulls;
 mod space;
 mod weights;
 
@@ -24,8 +25,6 @@ use std::{
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
-
-pub(crate) use embedded::Weights;
 
 /// A model that can be loaded.
 #[derive(Clone, Debug)]

@@ -94,7 +94,7 @@ fn a_folder_that_comes_or_goes_changes_no_other_name() {
 fn a_change_in_any_file_is_seen() {
     let scratch = Scratch::new();
     let path = scratch.0.join("models/copy");
-    for file in Weights::iter() {
+    for file in embedded::Weights::iter() {
         let target = path.join(&*file);
         fs::create_dir_all(target.parent().expect("a folder")).expect("made");
         fs::write(target, embedded::bytes(&file).expect("a file")).expect("written");

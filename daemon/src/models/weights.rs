@@ -1,6 +1,6 @@
 //! What tells the files apart that make a picture: another file under the same name is another picture.
 
-use super::{Catalogue, Weights, fingerprint::Fingerprint, hub, id, loras, unknown};
+use super::{Catalogue, embedded::Weights, fingerprint::Fingerprint, hub, id, loras, unknown};
 use fresco_api::{ApiError, ModelId};
 use std::{fs, path::Path};
 

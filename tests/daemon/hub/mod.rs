@@ -4,6 +4,7 @@ mod broken;
 mod cache;
 mod refused;
 mod resume;
+mod served;
 mod whole;
 
 use crate::support::hub::{Files, Hub, noise};

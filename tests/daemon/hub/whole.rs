@@ -12,7 +12,7 @@ use fresco_daemon::models::{
 use std::{fs, path::Path};
 
 /// The embedded model's files, as if a repository had them.
-fn embedded() -> Files {
+pub(super) fn embedded() -> Files {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../public/models/fresco-tiny");
     let name = |path: &Path| path.strip_prefix(&folder).expect("inside").to_str().expect("text").to_owned();
     all_files(&folder).iter().map(|path| (name(path), fs::read(path).expect("a file"))).collect()
