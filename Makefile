@@ -28,7 +28,7 @@ say = @printf 'fresco: %s  %s\n' "$$(date +%H:%M:%S)"
 help:
 	@echo 'make run      build Fresco and start it on http://127.0.0.1:7860 (PORT=… for another port)'
 	@echo 'make build    build what `make run` starts: $$CARGO_TARGET_DIR/release/fresco'
-	@echo 'make static   build the page for any static file server: dist-static/'
+	@echo 'make static   build the page for any static file server: dist-static/; TAB_HUB=ORIGINS lets it fetch models'
 	@echo 'make test     every test: formatting, clippy, native, parity in the browser, the page in the browser'
 	@echo 'make check    the quick part of it: formatting and clippy'
 	@echo 'make screenshot  the browser tests, and a new picture of the page for the README'
@@ -50,7 +50,7 @@ bundle: setup-build
 
 static: bundle
 	$(say) 'putting page and embedded model together in dist-static/'
-	@node .ci/static.mjs dist public/models dist-static
+	@node .ci/static.mjs dist public/models dist-static $(TAB_HUB)
 
 test: setup-test fmt build static lint native parity browser deny
 	$(say) 'every test passed'

@@ -1,6 +1,5 @@
 //! The form as it is typed, and the request it becomes.
 
-use crate::DEFAULT_MODEL;
 use fresco_api::{ApiError, ImageRequest, ModelInfo, Params};
 use std::str::FromStr;
 
@@ -128,12 +127,20 @@ impl Form {
         }
     }
 
-    /// The request, with every bound of the model kept. An empty field is left to the model.
+    /// Puts the numbers that a model wants into their fields; words and seed stay.
+    pub fn refit(&mut self, model: &ModelInfo) {
+        for field in [Field::Width, Field::Height, Field::Steps, Field::Guidance, Field::Sampler] {
+            self.set(field, String::new());
+        }
+        self.fill(model);
+    }
+
+    /// The words and numbers of a request; their bounds are not looked at. An empty field is left to the model.
     ///
     /// # Errors
-    /// The first field that cannot be used, by its wire name.
-    pub fn request(&self, model: &ModelInfo) -> Result<ImageRequest, ApiError> {
-        let request = ImageRequest {
+    /// The first field that is no number, by its wire name.
+    pub fn image(&self, model: &ModelInfo) -> Result<ImageRequest, ApiError> {
+        Ok(ImageRequest {
             prompt: self.prompt.trim().to_owned(),
             negative_prompt: self.negative.trim().to_owned(),
             width: number("width", "Width must be a whole number of pixels", &self.width)?,
@@ -142,9 +149,18 @@ impl Form {
             guidance_scale: number("guidanceScale", "Guidance must be a number", &self.guidance)?,
             sampler: number("sampler", "No such sampler", &self.sampler)?,
             seed: number("seed", "The seed must be a whole number from 0 to 2^64 - 1, or empty", &self.seed)?,
-            model: Some(DEFAULT_MODEL.into()),
+            model: Some(model.id.clone()),
+            preview: true,
             ..Default::default()
-        };
+        })
+    }
+
+    /// The request of words alone, with every bound of the model kept.
+    ///
+    /// # Errors
+    /// The first field that cannot be used, by its wire name.
+    pub fn request(&self, model: &ModelInfo) -> Result<ImageRequest, ApiError> {
+        let request = self.image(model)?;
         request.resolve(model, 0)?;
         Ok(request)
     }
@@ -186,6 +202,15 @@ mod tests {
         let mut form = Form { width: "128".into(), ..Default::default() };
         form.fill(&model());
         assert_eq!((form.width.as_str(), form.height.as_str(), form.guidance.as_str()), ("128", "64", "4"));
+    }
+
+    #[test]
+    fn another_model_brings_its_numbers_and_leaves_the_words() {
+        let other = ModelInfo { id: "other".into(), default_side: 128, default_steps: 3, ..model() };
+        let mut form = Form { seed: "7".into(), ..filled() };
+        form.refit(&other);
+        assert_eq!((form.width.as_str(), form.steps.as_str(), form.seed.as_str()), ("128", "3", "7"));
+        assert_eq!(form.request(&other).expect("is accepted").model, Some(other.id));
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! The messages between the page and the worker, as JSON text so that 64-bit seeds survive.
 
-use fresco_api::{ImageRequest, JobEvent};
+pub mod shelf;
+
+use fresco_api::{AnyRequest, JobEvent};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 /// How the tab computes.
@@ -42,7 +44,7 @@ pub enum Command {
         /// A number of the page's choosing, unique in this worker.
         job: u64,
         /// What to make.
-        request: ImageRequest,
+        request: Box<AnyRequest>,
     },
     /// Stop a job, waiting or running.
     Cancel {
@@ -86,6 +88,9 @@ pub struct DeviceInfo {
     pub name: String,
     /// A GPU interface emulated on the processor: right but slow.
     pub software: bool,
+    /// The largest piece of memory that the GPU takes at once, in bytes; 0 on the processor.
+    #[serde(default)]
+    pub binding: u64,
     /// Why the GPU is not used, when it was wanted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
@@ -105,17 +110,22 @@ pub fn decode<M: DeserializeOwned>(text: &str) -> Option<M> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use fresco_api::{ImageRequest, Inpaint, Request};
 
     #[test]
     fn a_large_seed_survives() {
         let request = ImageRequest { prompt: "a tent".into(), seed: Some(u64::MAX), ..Default::default() };
-        let sent = Command::Generate { job: 3, request };
-        assert_eq!(decode::<Command>(&encode(&sent)), Some(sent));
+        let mode = Inpaint { image: "data:a".into(), mask: Some("data:b".into()), ..Inpaint::default() };
+        for request in [AnyRequest::from(request.clone()), Request { image: request, mode }.into()] {
+            let sent = Command::Generate { job: 3, request: Box::new(request) };
+            assert_eq!(decode::<Command>(&encode(&sent)), Some(sent));
+        }
     }
 
     #[test]
     fn reports_survive() {
-        let device = DeviceInfo { gpu: false, name: String::new(), software: false, note: Some("none".into()) };
+        let device =
+            DeviceInfo { gpu: false, name: String::new(), software: false, binding: 0, note: Some("none".into()) };
         for sent in [
             Report::Up,
             Report::Ready { device },

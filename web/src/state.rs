@@ -45,6 +45,8 @@ pub struct Run {
     pub place: Place,
     /// How far.
     pub progress: Progress,
+    /// How it looks so far, as a data URL.
+    pub preview: Option<String>,
     /// Its owner wants it stopped, but it has not said yet that it did.
     pub stopping: bool,
 }
@@ -112,7 +114,7 @@ impl Studio {
     pub fn begin(&mut self, place: Place) {
         self.problem = None;
         self.cancelled = false;
-        self.run = Some(Run { place, progress: Progress::open("Starting"), stopping: false });
+        self.run = Some(Run { place, progress: Progress::open("Starting"), preview: None, stopping: false });
     }
 
     /// The owner wants the running job stopped.
@@ -130,6 +132,10 @@ impl Studio {
             let place = run.place;
             self.run = None;
             return self.end(event, place, context);
+        }
+        if let JobEvent::Preview { image } = event {
+            run.preview = Some(image);
+            return;
         }
         if let (Some(progress), false) = (progress(&event), run.stopping) {
             run.progress = progress;

@@ -8,6 +8,11 @@ pub fn megabytes(bytes: u64) -> String {
     format!("{:.1} MB", bytes as f64 / 1e6)
 }
 
+/// Bytes as gigabytes with one decimal, such as `2.6 GB`; small ones as megabytes.
+pub fn gigabytes(bytes: u64) -> String {
+    if bytes < 100_000_000 { megabytes(bytes) } else { format!("{:.1} GB", bytes as f64 / 1e9) }
+}
+
 /// A duration such as `0.4 s`, `12 s` or `2 min 5 s`.
 pub fn duration(milliseconds: u64) -> String {
     let seconds = milliseconds as f64 / 1e3;
@@ -79,11 +84,13 @@ mod tests {
 
     #[test]
     fn a_software_gpu_is_named_as_one() {
-        let mut device = DeviceInfo { gpu: true, name: "SwiftShader".into(), software: true, note: None };
+        let mut device =
+            DeviceInfo { gpu: true, name: "SwiftShader".into(), software: true, binding: 1 << 27, note: None };
         assert!(tab_device(&device).starts_with("Software GPU: SwiftShader."));
         device.software = false;
         assert_eq!(tab_device(&device), "WebGPU: SwiftShader");
-        device = DeviceInfo { gpu: false, name: String::new(), software: false, note: Some("No GPU here.".into()) };
+        let note = Some("No GPU here.".into());
+        device = DeviceInfo { gpu: false, name: String::new(), software: false, binding: 0, note };
         assert_eq!(tab_device(&device), "Processor (WebAssembly). No GPU here.");
     }
 

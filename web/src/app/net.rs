@@ -48,6 +48,23 @@ pub async fn read<T: DeserializeOwned>(response: Response) -> Result<T, ApiError
     Err(serde_json::from_str(&text).unwrap_or_else(|_| strange()))
 }
 
+/// Sends a wish without a body, and reads the answer.
+///
+/// # Errors
+/// As for [`get`].
+pub async fn post<T: DeserializeOwned>(path: &str) -> Result<T, ApiError> {
+    read(Request::post(path).send().await.map_err(unreachable)?).await
+}
+
+/// Removes what is at a path.
+///
+/// # Errors
+/// As for [`get`].
+pub async fn delete(path: &str) -> Result<(), ApiError> {
+    let response = Request::delete(path).send().await.map_err(unreachable)?;
+    if response.ok() { Ok(()) } else { read::<()>(response).await }
+}
+
 /// The sentence for a server that does not answer.
 pub fn unreachable(_: gloo_net::Error) -> ApiError {
     ApiError::new(ErrorCode::Internal, "The server does not answer")

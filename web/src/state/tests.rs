@@ -90,3 +90,15 @@ fn late_events_are_ignored_and_old_pictures_forgotten() {
     assert_eq!(studio.pictures.len(), Studio::KEPT);
     assert_eq!(studio.picture().map(|picture| picture.params.seed), Some(29));
 }
+
+#[test]
+fn a_preview_is_shown_until_the_run_ends() {
+    let mut studio = Studio::default();
+    studio.begin(Place::Tab);
+    studio.apply(JobEvent::Preview { image: "data:1".into() }, Context::default());
+    assert_eq!(studio.run.as_ref().and_then(|run| run.preview.as_deref()), Some("data:1"));
+    studio.apply(JobEvent::Step { step: 2, of: 8 }, Context::default());
+    assert_eq!(studio.run.as_ref().and_then(|run| run.preview.as_deref()), Some("data:1"));
+    studio.apply(JobEvent::Cancelled, Context::default());
+    assert!(studio.run.is_none());
+}

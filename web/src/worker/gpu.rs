@@ -31,7 +31,7 @@ pub async fn open(compute: Compute) -> Result<(Device, DeviceInfo), String> {
 }
 
 fn processor(note: Option<String>) -> (Device, DeviceInfo) {
-    (Device::flex(), DeviceInfo { gpu: false, name: String::new(), software: false, note })
+    (Device::flex(), DeviceInfo { gpu: false, name: String::new(), software: false, binding: 0, note })
 }
 
 async fn graphics() -> Result<Device, String> {
@@ -56,7 +56,7 @@ async fn adapter() -> Result<DeviceInfo, String> {
     let info = adapter.get_info();
     let name = if info.name.is_empty() { maker().await.unwrap_or_default() } else { info.name };
     let software = info.device_type == wgpu::DeviceType::Cpu || name.to_lowercase().contains("swiftshader");
-    Ok(DeviceInfo { gpu: true, name, software, note: None })
+    Ok(DeviceInfo { gpu: true, name, software, binding, note: None })
 }
 
 fn has_webgpu() -> bool {

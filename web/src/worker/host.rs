@@ -1,11 +1,15 @@
 //! Serves the page's commands: chooses the device once, loads the model on first use, runs one job at a time.
 
-use super::{gpu, observer::JobObserver, port, source::HttpSource};
+use super::{gpu, intake, local::LocalSource, observer::JobObserver, port, source::HttpSource};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use fresco_api::{ApiError, ErrorCode, ImageRequest, JobEvent, JobResult, ModelInfo, Params};
-use fresco_diffusion::{Device, LoadError, Output, Pipeline, RunError, prompt};
+use fresco_api::{AnyRequest, ApiError, ErrorCode, JobEvent, JobResult, Mode, ModelId, ModelInfo, Params, Request};
+use fresco_diffusion::{
+    Device, LoadError, Output, Pipeline, RunError, Source, prompt,
+    weights::checkpoint::{Checkpoint, Nothing},
+};
 use fresco_web::{
     DEFAULT_MODEL,
+    own::SINGLE,
     protocol::{Command, Compute, Report},
 };
 use std::{
@@ -49,7 +53,7 @@ impl Host {
     fn handle(self: Rc<Self>, command: Command) {
         match command {
             Command::Start { compute } => spawn_local(async move { self.start(compute).await }),
-            Command::Generate { job, request } => spawn_local(async move { self.run(job, request).await }),
+            Command::Generate { job, request } => spawn_local(async move { self.run(job, *request).await }),
             Command::Cancel { job } => self.cancelled.set(Some(job)),
         }
     }
@@ -64,12 +68,12 @@ impl Host {
         }
     }
 
-    async fn run(&self, job: u64, request: ImageRequest) {
+    async fn run(&self, job: u64, request: AnyRequest) {
         let event = if self.busy.replace(true) {
             let error = ApiError::new(ErrorCode::Busy, "The engine is at work on another picture");
             return port::report(&Report::Job { job, event: JobEvent::Failed { error } });
         } else {
-            match self.generate(job, &request).await {
+            match self.generate(job, request).await {
                 Ok(result) => JobEvent::Done { result: Box::new(result) },
                 Err(Stop::Cancelled) => JobEvent::Cancelled,
                 Err(Stop::Failed(error)) => JobEvent::Failed { error },
@@ -79,41 +83,86 @@ impl Host {
         port::report(&Report::Job { job, event });
     }
 
-    async fn generate(&self, job: u64, request: &ImageRequest) -> Result<JobResult, Stop> {
+    async fn generate(&self, job: u64, request: AnyRequest) -> Result<JobResult, Stop> {
         let started = js_sys::Date::now();
-        let mut observer = JobObserver::new(job, self.cancelled.clone(), request.preview);
-        let model = self.model(&mut observer).await?;
-        if let Some(other) = request.model.as_ref().filter(|id| **id != model.info.id) {
-            let message = format!("This tab has no model {other}, only {}", model.info.id);
-            return Err(ApiError::new(ErrorCode::UnknownModel, message).at("model").into());
-        }
-        let params = request.resolve(&model.info, random_seed())?;
-        if !prompt::parse(&params.prompt).loras.is_empty() {
-            let message = "LoRAs do not run in the tab yet: choose this machine, or take <lora:…> out";
-            return Err(ApiError::field("prompt", message).into());
-        }
-        let output = model.pipeline.generate(&params, &mut observer).await?;
+        let mut observer = JobObserver::new(job, self.cancelled.clone(), request.image().preview);
+        let id = request.image().model.clone().unwrap_or_else(|| DEFAULT_MODEL.into());
+        let model = self.model(&id, &mut observer).await?;
+        let (output, params) = match request {
+            AnyRequest::Text2img(request) => {
+                let params = no_loras(request.resolve(&model.info, random_seed())?)?;
+                (model.pipeline.generate(&params, &mut observer).await?, params)
+            }
+            AnyRequest::Img2img(request) => edit(&model, request, &mut observer).await?,
+            AnyRequest::Inpaint(request) => edit(&model, request, &mut observer).await?,
+            AnyRequest::StyleTransfer(request) => edit(&model, request, &mut observer).await?,
+        };
         Ok(result(output, params, (js_sys::Date::now() - started) as u64))
     }
 
-    /// The model, read when it is first asked for.
-    async fn model(&self, observer: &mut JobObserver) -> Result<Rc<Loaded>, Stop> {
-        if let Some(loaded) = self.loaded.borrow().clone() {
+    /// A model, read when it is first asked for. It takes the place of the one before: two need not fit.
+    async fn model(&self, id: &ModelId, observer: &mut JobObserver) -> Result<Rc<Loaded>, Stop> {
+        if let Some(loaded) = self.loaded.borrow().clone().filter(|loaded| loaded.info.id == *id) {
             return Ok(loaded);
         }
         let device = self.device.borrow().clone();
         let device = device.ok_or_else(|| ApiError::new(ErrorCode::Device, "The engine has no device yet"))?;
-        let source = HttpSource::new(DEFAULT_MODEL);
-        let info = source.info().await.map_err(LoadError::from)?;
-        let pipeline = Pipeline::load(&source, &device, observer).await?;
+        let loaded = if id.0 == DEFAULT_MODEL {
+            let source = HttpSource::new(DEFAULT_MODEL);
+            let info = source.info().await.map_err(LoadError::from)?;
+            self.load(&source, info, &device, observer).await?
+        } else {
+            let source = LocalSource::open(id).await?;
+            let info = source.info().clone();
+            match source.is_single() {
+                true => {
+                    let seen = Checkpoint::open(&source, &[SINGLE.to_owned()], Nothing).await?;
+                    self.load(&seen, info, &device, observer).await?
+                }
+                false => self.load(&source, info, &device, observer).await?,
+            }
+        };
+        let loaded = Rc::new(loaded);
+        self.loaded.replace(Some(loaded.clone()));
+        Ok(loaded)
+    }
+
+    async fn load(
+        &self,
+        source: &impl Source,
+        info: ModelInfo,
+        device: &Device,
+        observer: &mut JobObserver,
+    ) -> Result<Loaded, Stop> {
+        // Headers first: what cannot be loaded leaves the other model where it is.
+        Pipeline::inspect(source).await?;
+        self.loaded.replace(None);
+        let pipeline = Pipeline::load(source, device, observer).await?;
         // The autoencoder's own configuration decides which sizes fit.
         let facts = pipeline.facts();
         let (default_sampler, samplers) = (facts.sampler, facts.samplers.clone());
         let info = ModelInfo { latent_factor: facts.latent_factor, default_sampler, samplers, ..info };
-        let loaded = Rc::new(Loaded { info, pipeline });
-        self.loaded.replace(Some(loaded.clone()));
-        Ok(loaded)
+        Ok(Loaded { info, pipeline })
     }
+}
+
+/// A request with pictures.
+async fn edit<M: Mode>(
+    model: &Loaded,
+    request: Request<M>,
+    observer: &mut JobObserver,
+) -> Result<(Output, Params), Stop> {
+    let (params, prepared) = intake::ready(request, &model.info, random_seed()).await?;
+    let params = no_loras(params)?;
+    Ok((model.pipeline.edit(&params, &prepared, observer).await?, params))
+}
+
+fn no_loras(params: Params) -> Result<Params, ApiError> {
+    if prompt::parse(&params.prompt).loras.is_empty() {
+        return Ok(params);
+    }
+    let message = "LoRAs do not run in the tab yet: choose this machine, or take <lora:…> out";
+    Err(ApiError::field("prompt", message))
 }
 
 fn result(output: Output, params: Params, time_taken: u64) -> JobResult {

@@ -5,6 +5,10 @@ mod gpu;
 #[cfg(target_arch = "wasm32")]
 mod host;
 #[cfg(target_arch = "wasm32")]
+mod intake;
+#[cfg(target_arch = "wasm32")]
+mod local;
+#[cfg(target_arch = "wasm32")]
 mod observer;
 #[cfg(target_arch = "wasm32")]
 mod port;

@@ -1,7 +1,7 @@
 //! The tab's engine: starts the worker, sends it jobs, and survives its death.
 
 use super::Listener;
-use fresco_api::{ErrorCode, ImageRequest, JobEvent};
+use fresco_api::{AnyRequest, ErrorCode, JobEvent};
 use fresco_web::{
     protocol::{Command, Compute, DeviceInfo, Report, decode, encode},
     words,
@@ -30,7 +30,7 @@ pub enum TabState {
 /// A job the worker has, or will have once it is ready.
 struct Running {
     job: u64,
-    request: Option<ImageRequest>,
+    request: Option<Box<AnyRequest>>,
     listener: Listener,
 }
 
@@ -92,11 +92,11 @@ impl TabEngine {
     }
 
     /// Starts a job. The worker starts too if it has to.
-    pub fn generate(&self, request: ImageRequest, listener: Listener) {
+    pub fn generate(&self, request: AnyRequest, listener: Listener) {
         {
             let mut inner = self.0.borrow_mut();
             inner.jobs += 1;
-            inner.running = Some(Running { job: inner.jobs, request: Some(request), listener });
+            inner.running = Some(Running { job: inner.jobs, request: Some(Box::new(request)), listener });
         }
         self.start();
         self.send_waiting();

@@ -2,7 +2,7 @@
 
 use super::Listener;
 use crate::net;
-use fresco_api::{ApiError, ErrorCode, ImageRequest, Job, JobEvent, JobId, JobStatus, routes};
+use fresco_api::{AnyRequest, ApiError, ErrorCode, Job, JobEvent, JobId, JobStatus, routes};
 use fresco_web::wait::wait;
 use futures_util::{
     StreamExt,
@@ -38,7 +38,7 @@ pub struct DaemonEngine(Rc<RefCell<Task>>);
 
 impl DaemonEngine {
     /// Starts a job.
-    pub fn generate(&self, request: ImageRequest, listener: Listener) {
+    pub fn generate(&self, request: AnyRequest, listener: Listener) {
         let engine = self.clone();
         self.0.replace(Task::Asked(false));
         spawn_local(async move {
@@ -60,13 +60,23 @@ impl DaemonEngine {
         }
     }
 
-    async fn submit(&self, request: &ImageRequest) -> Result<JobId, ApiError> {
-        let ask = Request::post(net::beside(routes::TEXT2IMG)).json(request).map_err(net::unreachable)?;
+    async fn submit(&self, request: &AnyRequest) -> Result<JobId, ApiError> {
+        let ask = Request::post(net::beside(route(request))).json(request).map_err(net::unreachable)?;
         let job: Job = net::read(ask.send().await.map_err(net::unreachable)?).await?;
         if matches!(self.0.replace(Task::Accepted(job.id.clone())), Task::Asked(true)) {
             spawn_local(cancel(job.id.clone()));
         }
         Ok(job.id)
+    }
+}
+
+/// Where a request of its kind is posted.
+fn route(request: &AnyRequest) -> &'static str {
+    match request {
+        AnyRequest::Text2img(_) => routes::TEXT2IMG,
+        AnyRequest::Img2img(_) => routes::IMG2IMG,
+        AnyRequest::Inpaint(_) => routes::INPAINT,
+        AnyRequest::StyleTransfer(_) => routes::STYLE_TRANSFER,
     }
 }
 

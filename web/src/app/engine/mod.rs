@@ -6,7 +6,7 @@ mod daemon;
 pub use browser::{TabEngine, TabState};
 pub use daemon::DaemonEngine;
 
-use fresco_api::{ImageRequest, JobEvent};
+use fresco_api::{AnyRequest, JobEvent};
 use fresco_web::state::Place;
 use std::rc::Rc;
 
@@ -23,7 +23,7 @@ pub struct Engines {
 
 impl Engines {
     /// Starts a job; `listener` hears of it.
-    pub fn generate(&self, place: Place, request: ImageRequest, listener: Listener) {
+    pub fn generate(&self, place: Place, request: AnyRequest, listener: Listener) {
         match place {
             Place::Tab => self.tab.generate(request, listener),
             Place::Daemon => self.daemon.generate(request, listener),

@@ -1,11 +1,16 @@
 //! The page's components, a file each, and how they are laid out.
 
 mod actions;
+mod brush;
 mod header;
+mod models;
 mod place;
 mod prompt;
 mod settings;
+mod slot;
+mod source;
 mod stage;
+mod start;
 mod strip;
 
 use crate::desk::Desk;
@@ -22,9 +27,11 @@ pub fn App() -> impl IntoView {
         <header::Header/>
         <main>
             <form class="panel" novalidate=true on:submit=move |event| { event.prevent_default(); desk.generate() }>
+                <start::StartChoice/>
                 <prompt::Prompt/>
                 <settings::Settings/>
                 <place::PlaceChoice/>
+                <models::Models/>
                 <actions::Actions/>
             </form>
             <section class="work" aria-label="Pictures">

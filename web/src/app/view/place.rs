@@ -13,7 +13,7 @@ pub fn PlaceChoice() -> impl IntoView {
         view! {
             <label class="choice">
                 <input type="radio" name="place" id=id data-testid=id prop:checked=move || desk.place.get() == place
-                    on:change=move |_| desk.place.set(place)/>
+                    on:change=move |_| desk.go(place)/>
                 <span>{label}</span>
             </label>
         }

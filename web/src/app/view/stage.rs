@@ -11,13 +11,17 @@ const SMALL_SIDE: u32 = 64;
 #[component]
 pub fn Stage() -> impl IntoView {
     let desk = desk();
+    let preview = Memo::new(move |_| desk.studio.with(|studio| studio.run.as_ref()?.preview.clone()));
     let shown = move || desk.studio.with(|studio| studio.picture().cloned());
     view! {
         <figure class="stage" aria-busy=move || desk.running().to_string()>
             <div class="frame" class:busy=move || desk.running()>
-                {move || match shown() {
-                    Some(picture) => view! { <Shown picture/> }.into_any(),
-                    None => view! { <p class="empty">"Your picture will appear here."</p> }.into_any(),
+                {move || match (preview.get(), shown()) {
+                    (Some(image), _) => view! {
+                        <img class="preview" data-testid="preview" src=image alt="How it looks so far"/>
+                    }.into_any(),
+                    (None, Some(picture)) => view! { <Shown picture/> }.into_any(),
+                    (None, None) => view! { <p class="empty">"Your picture will appear here."</p> }.into_any(),
                 }}
             </div>
             {move || shown().map(|picture| view! { <Facts picture/> })}
@@ -54,6 +58,8 @@ fn Facts(picture: Picture) -> impl IntoView {
             </dl>
             <div class="row">
                 <a id="download" data-testid="download" class="button" href=picture.source download=name>"Download PNG"</a>
+                <button type="button" id="start-here" data-testid="start-here"
+                    on:click=move |_| desk.start_from_shown()>"Start from it"</button>
                 <button type="button" id="reuse" data-testid="reuse" on:click=move |_| desk.reuse()>"Use these settings"</button>
             </div>
         </figcaption>

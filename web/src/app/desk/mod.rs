@@ -1,12 +1,21 @@
 //! The page's desk: its signals, and what its buttons do. Views read the signals and call these.
 
+mod models;
+mod pictures;
+
+pub use pictures::Which;
+
 use crate::{
     engine::{DaemonEngine, Engines, Listener, TabEngine, TabState},
     net,
+    store::Store,
 };
-use fresco_api::{Health, JobEvent, ModelInfo};
+use fresco_api::{ApiError, ErrorCode, Health, JobEvent, ModelInfo};
 use fresco_web::{
+    catalogue::{Remote, Shelf},
+    fit::Fit,
     form::{Field, Form},
+    inputs::Inputs,
     protocol::Compute,
     state::{Context, Place, Studio},
     words,
@@ -20,6 +29,8 @@ use web_sys::{ScrollIntoViewOptions, ScrollLogicalPosition, UrlSearchParams};
 pub struct Desk {
     /// The form as it is typed.
     pub form: RwSignal<Form>,
+    /// What the next picture starts from besides words.
+    pub inputs: RwSignal<Inputs>,
     /// Jobs and pictures.
     pub studio: RwSignal<Studio>,
     /// Where the next job runs.
@@ -28,9 +39,18 @@ pub struct Desk {
     pub tab: RwSignal<TabState>,
     /// The daemon behind the page, if there is one.
     pub daemon: RwSignal<Option<Health>>,
-    /// The model, once its catalogue entry is read.
+    /// The model that makes the next picture, once the embedded one's catalogue entry is read.
     pub model: RwSignal<Option<ModelInfo>>,
+    /// The model that is part of the page.
+    pub embedded: RwSignal<Option<ModelInfo>>,
+    /// What this browser holds.
+    pub shelf: RwSignal<Shelf>,
+    /// What the daemon holds, where there is one.
+    pub remote: RwSignal<Option<Remote>>,
+    /// What cannot be done with models, in a sentence.
+    pub trouble: RwSignal<Option<String>>,
     engines: StoredValue<Engines, LocalStorage>,
+    store: StoredValue<Option<Store>, LocalStorage>,
 }
 
 impl Desk {
@@ -43,15 +63,25 @@ impl Desk {
         };
         let desk = Self {
             form: RwSignal::default(),
+            inputs: RwSignal::default(),
             studio: RwSignal::default(),
             place: RwSignal::default(),
             tab,
             daemon: RwSignal::new(None),
             model: RwSignal::new(None),
+            embedded: RwSignal::new(None),
+            shelf: RwSignal::default(),
+            remote: RwSignal::new(None),
+            trouble: RwSignal::new(None),
             engines: StoredValue::new_local(engines),
+            store: StoredValue::new_local(None),
         };
+        desk.store.set_value(Some(Store::start(move |report| desk.hear_store(report))));
         spawn_local(desk.read_model());
-        spawn_local(desk.find_daemon());
+        spawn_local(async move {
+            desk.find_daemon().await;
+            desk.list_remote().await;
+        });
         desk.engines.with_value(|engines| engines.tab.start());
         desk
     }
@@ -67,11 +97,17 @@ impl Desk {
         if self.studio.with_untracked(|studio| studio.run.is_some()) {
             return;
         }
-        let request = match self.form.with_untracked(|form| form.request(&model)) {
+        let inputs = self.inputs.get_untracked();
+        let asked = self.form.with_untracked(|form| form.image(&model));
+        let place = self.place.get_untracked();
+        if let (Place::Tab, Fit::TooLarge(words)) = (place, untrack(|| self.tab_fit(&model))) {
+            let error = ApiError::new(ErrorCode::Device, format!("{} does not fit: {words}", model.name));
+            return self.studio.update(|studio| studio.refuse(error));
+        }
+        let request = match asked.and_then(|image| inputs.request(image, &model)) {
             Ok(request) => request,
             Err(error) => return self.studio.update(|studio| studio.refuse(error)),
         };
-        let place = self.place.get_untracked();
         self.studio.update(|studio| studio.begin(place));
         let listener: Listener = Rc::new(move |event| self.hear(place, event));
         self.engines.with_value(|engines| engines.generate(place, request, listener));
@@ -148,6 +184,7 @@ impl Desk {
         match net::model().await {
             Ok(model) => {
                 self.form.update(|form| form.fill(&model));
+                self.embedded.set(Some(model.clone()));
                 self.model.set(Some(model));
             }
             Err(error) => self.studio.update(|studio| studio.refuse(error)),
