@@ -15,12 +15,12 @@ export function daemonProgram() {
   return resolve(process.env.FRESCO_BIN ?? join(target, 'release', 'fresco'));
 }
 
-/** A running daemon: `url`, `startedInMs` until `/health` answered, `log()` and `stop()`. */
-export async function startDaemon() {
+/** A running daemon: `url`, `startedInMs` until `/health` answered, `log()` and `stop()`. `env` is added to its environment. */
+export async function startDaemon({ env = {} } = {}) {
   const home = await mkdtemp(join(tmpdir(), 'fresco-home-'));
   const began = performance.now();
   const child = spawn(daemonProgram(), ['serve', '--port', '0', '--device', 'cpu', '--no-open'], {
-    env: { ...process.env, FRESCO_HOME: home },
+    env: { ...process.env, FRESCO_HOME: home, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   tie(child);

@@ -13,6 +13,11 @@ export class Studio {
   /** Opens `url` in a fresh page and waits until it can generate. `prepare` runs on the page before it loads. */
   static async open(browser, url, { prepare, ...options } = {}) {
     const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, colorScheme: 'light', ...options });
+    return Studio.in(context, url, { prepare });
+  }
+
+  /** The same in a context that is there already, with what its pages have kept. */
+  static async in(context, url, { prepare } = {}) {
     const page = await context.newPage();
     const studio = new Studio(page);
     await prepare?.(page);
@@ -64,6 +69,31 @@ export class Studio {
       { timeout: READY_MS },
     );
     return this.at('device').textContent();
+  }
+
+  /** Unfolds the list of models and gives one model's entry. */
+  async model(id) {
+    const list = this.at('models');
+    if ((await list.getAttribute('open')) === null) await list.locator('summary').click();
+    return this.at(`model-${id}`);
+  }
+
+  /** Presses a button of a model's entry. */
+  async press(id, button) {
+    await (await this.model(id)).getByTestId(button).click();
+  }
+
+  /** Waits until a model's entry says so of a place (`tab` or `daemon`). */
+  async said(id, place, pattern, ms = 60_000) {
+    await this.model(id);
+    await this.page.waitForFunction(
+      ([model, state, source]) => {
+        const entry = document.querySelector(`[data-testid="${model}"]`);
+        return new RegExp(source).test(entry?.querySelector(`[data-testid=${state}]`)?.textContent ?? '');
+      },
+      [`model-${id}`, `state-${place}`, pattern.source],
+      { timeout: ms, polling: 20 },
+    );
   }
 
   /** Presses Generate and gives the new picture: pixels, data and milliseconds until it was on the page. */
