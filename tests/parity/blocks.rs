@@ -28,7 +28,7 @@ pub async fn convolutions(on: &Device) {
     ];
     for (body, k) in bodies() {
         for (name, stride, padding) in cases {
-            let weight = golden.tensor::<4>(&format!("{name}.weight"), on).permute([0, 2, 3, 1]);
+            let weight = golden.tensor::<4>(&format!("{name}.weight"), on).permute([0, 2, 3, 1]).into();
             let bias = Some(golden.tensor(&format!("{name}.bias"), on));
             let layer = Conv2d { weight, bias, stride, padding };
             let y = k.conv2d(golden.nhwc(&format!("{name}.input"), on), &layer);
@@ -40,7 +40,7 @@ pub async fn convolutions(on: &Device) {
 pub async fn upsampling(on: &Device) {
     let golden = blocks();
     for (body, k) in bodies() {
-        let weight = golden.tensor::<4>("upsample_conv3x3.weight", on).permute([0, 2, 3, 1]);
+        let weight = golden.tensor::<4>("upsample_conv3x3.weight", on).permute([0, 2, 3, 1]).into();
         let bias = Some(golden.tensor("upsample_conv3x3.bias", on));
         let layer = Conv2d { weight, bias, stride: 1, padding: Padding::same(1) };
         let y = k.upsample_conv2d(golden.nhwc("upsample_conv3x3.input", on), [10, 14], &layer);

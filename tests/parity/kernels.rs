@@ -85,7 +85,7 @@ pub async fn convolutions(on: &Device) {
         ([2, 12, 10, 4], 8, 5, 1, Padding::same(2)),
     ];
     for ([n, h, w, c], out, kernel, stride, padding) in cases {
-        let (weight, bias) = (random.tensor([out, kernel, kernel, c]), Some(random.tensor([out])));
+        let (weight, bias) = (random.tensor([out, kernel, kernel, c]).into(), Some(random.tensor([out])));
         let (x, layer) = (random.tensor([n, h, w, c]), Conv2d { weight, bias, stride, padding });
         let what = format!("{:?} to {out}, window {kernel}, stride {stride}", [n, h, w, c]);
         assert_same(&what, Fast.conv2d(x.clone(), &layer), Plain.conv2d(x.clone(), &layer)).await;

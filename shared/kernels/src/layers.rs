@@ -1,5 +1,6 @@
 //! Weights of the hot operations, in the layout that the kernels read.
 
+use crate::Weight;
 use burn::tensor::Tensor;
 
 /// Zeros around a picture, in pixels.
@@ -22,7 +23,7 @@ impl Padding {
 #[derive(Clone, Debug)]
 pub struct Conv2d {
     /// `[out, kernel rows, kernel columns, in]`: a row a filter, channels innermost as in NHWC.
-    pub weight: Tensor<4>,
+    pub weight: Weight<4>,
     /// `[out]`.
     pub bias: Option<Tensor<1>>,
     /// Pixels between two windows.

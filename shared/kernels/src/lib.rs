@@ -11,9 +11,11 @@
 pub mod device;
 mod layers;
 pub mod plain;
+pub mod weight;
 
 use burn::tensor::Tensor;
 pub use layers::{Conv2d, Norm, Padding};
+pub use weight::{Form, Packed, Weight};
 
 /// The operations that decide how long a picture takes.
 ///

@@ -1,7 +1,7 @@
 //! The operations as plain tensor code: the reference and the fallback.
 
-use crate::{Conv2d, Norm, Padding};
-use burn::tensor::{Bool, Tensor, activation, module, ops::ConvOptions};
+use crate::{Conv2d, Form, Norm, Padding, weight::BLOCK};
+use burn::tensor::{Bool, Int, Tensor, TensorData, activation, module, ops::ConvOptions};
 
 /// The most memory that attention scores may take, in bytes.
 const SCORES: usize = 64 << 20;
@@ -14,14 +14,14 @@ pub fn conv2d(x: Tensor<4>, layer: &Conv2d) -> Tensor<4> {
         return pointwise(x, layer);
     }
     let options = ConvOptions::new([layer.stride; 2], [padding; 2], [1; 2], 1);
-    let weight = layer.weight.clone().permute([0, 3, 1, 2]);
+    let weight = layer.weight.tensor().permute([0, 3, 1, 2]);
     module::conv2d(x.permute([0, 3, 1, 2]), weight, layer.bias.clone(), options).permute([0, 2, 3, 1])
 }
 
 /// A 1x1 convolution is a matrix product.
 fn pointwise(x: Tensor<4>, layer: &Conv2d) -> Tensor<4> {
     let ([n, h, w, channels], out) = (x.dims(), layer.weight.dims()[0]);
-    let weight = layer.weight.clone().reshape([out, channels]);
+    let weight = layer.weight.tensor().reshape([out, channels]);
     linear(x.reshape([n * h * w, channels]), weight, layer.bias.clone()).reshape([n, h, w, out])
 }
 
@@ -123,4 +123,27 @@ fn hide_future(scores: Tensor<4>, start: usize) -> Tensor<4> {
 /// [`crate::Kernels::layer_norm`].
 pub fn layer_norm(x: Tensor<3>, layer: &Norm) -> Tensor<3> {
     module::layer_norm(x, layer.gamma.clone(), Some(layer.beta.clone()), layer.epsilon)
+}
+
+/// The values of a packed weight: each number's meaning is looked up in a table of all numbers of so many bits.
+pub fn unpack(words: Tensor<1, Int>, scales: Option<Tensor<1>>, values: usize, form: Form) -> Tensor<1> {
+    let ([count], bits) = (words.dims(), form.bits());
+    let table: Vec<f32> = (0..1_u32 << bits).map(|number| form.value(number)).collect();
+    let size = table.len();
+    let table = Tensor::<1>::from_data(TensorData::new(table, [size]), &words.device());
+    let each = 32 / bits as usize;
+    let number = |i: usize| {
+        let shifted = words.clone().bitwise_right_shift_scalar(i as i64 * i64::from(bits));
+        shifted.bitwise_and_scalar((1i64 << bits) - 1).reshape([count, 1])
+    };
+    let numbers = Tensor::cat((0..each).map(number).collect(), 1).reshape([count * each]);
+    let found = table.select(0, numbers);
+    let found = match scales {
+        Some(scales) => {
+            let [blocks] = scales.dims();
+            (found.reshape([blocks, BLOCK]) * scales.reshape([blocks, 1])).reshape([blocks * BLOCK])
+        }
+        None => found,
+    };
+    found.slice([0..values])
 }

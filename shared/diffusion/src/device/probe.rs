@@ -20,7 +20,7 @@ pub async fn probe(device: &Device) -> Result<(), String> {
 
     let picture = ramp.clone().reshape([1, 4, 4, 4]);
     let layer = Conv2d {
-        weight: Tensor::ones([1, 3, 3, 4], device),
+        weight: Tensor::<4>::ones([1, 3, 3, 4], device).into(),
         bias: Some(Tensor::ones([1], device)),
         stride: 1,
         padding: Padding::same(0),

@@ -4,6 +4,8 @@
 mod cube;
 #[cfg(feature = "flex")]
 mod flex;
+#[cfg(any(feature = "flex", feature = "cube"))]
+mod packed;
 #[cfg(feature = "cube")]
 pub use cube::fill_registries;
 
@@ -94,11 +96,11 @@ mod dispatch {
     /// [`crate::Kernels::conv2d`] by the kernel of the tensor's device.
     pub fn conv2d(x: Tensor<4>, layer: &Conv2d) -> Tensor<4> {
         let out = layer.weight.dims()[0];
-        let bias = layer.bias.clone().unwrap_or_else(|| Tensor::zeros([out], &layer.weight.device()));
+        let bias = layer.bias.clone().unwrap_or_else(|| Tensor::zeros([out], &x.device()));
         let (x, padding) = plain::even_padding(x, layer.padding);
         let y = <Dispatch as DeviceOps>::conv2d_nhwc(
             x.into_dispatch(),
-            layer.weight.clone().into_dispatch(),
+            layer.weight.tensor().into_dispatch(),
             bias.into_dispatch(),
             layer.stride,
             padding,
@@ -111,7 +113,7 @@ mod dispatch {
         let even = layer.padding.begin == layer.padding.end;
         match &layer.bias {
             Some(bias) if even && layer.stride == 1 => {
-                let (weight, bias) = (layer.weight.clone().into_dispatch(), bias.clone().into_dispatch());
+                let (weight, bias) = (layer.weight.tensor().into_dispatch(), bias.clone().into_dispatch());
                 let (x, padding) = (x.into_dispatch(), layer.padding.begin);
                 Tensor::from_dispatch(<Dispatch as DeviceOps>::upsample_conv2d_nhwc(x, weight, bias, size, padding))
             }
@@ -157,3 +159,5 @@ mod dispatch {
 pub use dispatch::{DeviceOps, conv2d, group_norm, layer_norm, linear, softmax, upsample_conv2d};
 #[cfg(any(feature = "flex", feature = "cube"))]
 use dispatch::{matmul_and_bias, repeat_pixels};
+#[cfg(any(feature = "flex", feature = "cube"))]
+pub use packed::{UnpackOps, unpack};

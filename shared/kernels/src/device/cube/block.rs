@@ -1,4 +1,5 @@
 //! A block of a product in one invocation's registers: rows times columns, along an axis where both lie in order.
+//! Convolutions and linear layers are launched in such blocks.
 
 use cubecl::prelude::*;
 
@@ -7,7 +8,21 @@ pub const VECTOR: usize = 4;
 /// Rows, and columns, of the result that one invocation computes.
 pub const BLOCK: usize = 4;
 /// Invocations of a workgroup along columns and along rows.
-pub const GROUP: (u32, u32) = (8, 8);
+const GROUP: (u32, u32) = (8, 8);
+/// A dispatch has at most so many workgroups an axis.
+const MOST_GROUPS: usize = 65_535;
+
+/// Whether one launch has room for so many rows and columns of a result.
+pub fn fits(rows: usize, columns: usize) -> bool {
+    let most = |lanes: u32| MOST_GROUPS * BLOCK * lanes as usize;
+    columns <= most(GROUP.0) && rows <= most(GROUP.1)
+}
+
+/// The workgroups for so many rows and columns of a result, and their size.
+pub fn launch(rows: usize, columns: usize) -> (CubeCount, CubeDim) {
+    let across = |count: usize, lanes: u32| (count.div_ceil(BLOCK) as u32).div_ceil(lanes);
+    (CubeCount::Static(across(columns, GROUP.0), across(rows, GROUP.1), 1), CubeDim::new_2d(GROUP.0, GROUP.1))
+}
 
 /// Sums of zero.
 #[cube]

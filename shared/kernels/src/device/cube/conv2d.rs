@@ -1,7 +1,7 @@
 //! Convolution on a GPU without unfolding: each invocation owns a small block of pixels by channels and walks the
 //! window, reading pixels and weights along the input channels, where both lie in order.
 
-use super::block::{self, BLOCK, GROUP, VECTOR};
+use super::block::{self, BLOCK, VECTOR};
 use burn_backend::{TensorMetadata, cubecl::dtype_to_storage_type};
 use burn_cubecl::{kernel::into_contiguous, ops::numeric::empty_device_dtype, tensor::CubeTensor};
 use cubecl::prelude::*;
@@ -95,9 +95,7 @@ pub fn suits(x: [usize; 4], weight: [usize; 4], stride: usize) -> bool {
     let ([n, h, w, c], [out, rows, columns, _]) = (x, weight);
     let pixels = n * h.div_ceil(stride) * w.div_ceil(stride);
     let work = pixels * c * out * rows * columns;
-    // A dispatch has at most 65,535 workgroups an axis.
-    let fits = pixels <= 65_535 * BLOCK * GROUP.1 as usize;
-    c.is_multiple_of(VECTOR) && fits && (work <= SMALL || !cfg!(feature = "autotune"))
+    c.is_multiple_of(VECTOR) && block::fits(pixels, out) && (work <= SMALL || !cfg!(feature = "autotune"))
 }
 
 /// Convolution of `x` `[n, h, w, c]` by `weight` `[out, rows, columns, c]` plus `bias` `[out]`; over the picture with
@@ -117,7 +115,7 @@ pub fn conv2d(
     let y = empty_device_dtype(x.client.clone(), x.device.clone(), [n, out_height, out_width, out].into(), x.dtype);
     let (client, dtype) = (x.client.clone(), dtype_to_storage_type(x.dtype));
     let pixels = n * out_height * out_width;
-    let across = |count: usize, lanes: u32| (count.div_ceil(BLOCK) as u32).div_ceil(lanes);
+    let (workgroups, lanes) = block::launch(pixels, out);
     let sizes = SizesLaunch::new(
         height as u32,
         width as u32,
@@ -136,8 +134,8 @@ pub fn conv2d(
     unsafe {
         conv2d_kernel::launch_unchecked(
             &client,
-            CubeCount::Static(across(out, GROUP.0), across(pixels, GROUP.1), 1),
-            CubeDim::new_2d(GROUP.0, GROUP.1),
+            workgroups,
+            lanes,
             VECTOR,
             x.into_buffer_arg(),
             weight.into_buffer_arg(),

@@ -4,7 +4,7 @@
 //! Here each invocation owns a small block of the result and reads both factors along their common axis, where both
 //! lie in order; caches do the sharing.
 
-use super::block::{self, BLOCK, GROUP, VECTOR};
+use super::block::{self, BLOCK, VECTOR};
 use burn_backend::{TensorMetadata, cubecl::dtype_to_storage_type};
 use burn_cubecl::{kernel::into_contiguous, ops::numeric::empty_device_dtype, tensor::CubeTensor};
 use cubecl::prelude::*;
@@ -47,7 +47,7 @@ fn linear_kernel<F: Float, N: Size>(
 pub fn suits(rows: usize, from: usize, to: usize) -> bool {
     /// Multiplications below which a tiled product leaves most of a GPU idle.
     const SMALL: usize = 1 << 26;
-    from.is_multiple_of(VECTOR) && rows * from * to <= SMALL
+    from.is_multiple_of(VECTOR) && rows * from * to <= SMALL && block::fits(rows, to)
 }
 
 /// `x` `[rows, from]` times the transpose of `weight` `[to, from]`, plus `bias` `[to]` when `biased`.
@@ -56,14 +56,14 @@ pub fn linear(x: CubeTensor, weight: CubeTensor, bias: CubeTensor, biased: bool)
     let ([rows, from], [to, _]) = (x.shape().dims(), weight.shape().dims());
     let out = empty_device_dtype(x.client.clone(), x.device.clone(), [rows, to].into(), x.dtype);
     let (client, dtype) = (x.client.clone(), dtype_to_storage_type(x.dtype));
-    let across = |count: usize, lanes: u32| (count.div_ceil(BLOCK) as u32).div_ceil(lanes);
+    let (workgroups, lanes) = block::launch(rows, to);
     // SAFETY: rows and columns are clamped to the tensors' sizes before they are used as places, and `k` is below the
     // number of vectors in a row.
     unsafe {
         linear_kernel::launch_unchecked(
             &client,
-            CubeCount::Static(across(to, GROUP.0), across(rows, GROUP.1), 1),
-            CubeDim::new_2d(GROUP.0, GROUP.1),
+            workgroups,
+            lanes,
             VECTOR,
             x.into_buffer_arg(),
             weight.into_buffer_arg(),

@@ -7,6 +7,7 @@ mod linear;
 mod reduce;
 mod registry;
 mod softmax;
+mod unpack;
 
 use super::DeviceOps;
 use burn::backend::{

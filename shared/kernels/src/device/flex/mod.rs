@@ -2,6 +2,7 @@
 
 mod conv2d;
 mod group_norm;
+mod unpack;
 
 use super::DeviceOps;
 use burn::backend::{
