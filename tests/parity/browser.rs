@@ -82,6 +82,15 @@ on_both! {
     checkpoint_picture = crate::checkpoints::picture;
     lora_on_a_pipeline = crate::lora::on_a_pipeline;
     lora_applied_and_removed = crate::lora::applied_and_removed;
+    packed_numbers = crate::packed::numbers;
+    packed_odd_counts = crate::packed::odd_counts;
+    packed_from_files = crate::packed::from_files;
+    packed_extremes = crate::packed::extremes;
+    packed_same_picture = crate::packed::same_picture;
+    packed_fewer_bits = crate::packed::fewer_bits;
+    packed_loras = crate::lora::on_packed_weights;
+    prompts_alone = crate::packed::prompts_alone;
+    shared_parts = crate::packed::shared;
     probe = crate::blocks::probe;
 }
 
@@ -297,5 +306,30 @@ mod host {
     #[wasm_bindgen_test]
     async fn post_edges() {
         crate::post::edges(&Device::flex()).await;
+    }
+
+    #[wasm_bindgen_test]
+    async fn packed_host_memory() {
+        crate::packed::host_memory(&Device::flex()).await;
+    }
+
+    #[wasm_bindgen_test]
+    async fn precision_names() {
+        crate::packed::names(&Device::flex()).await;
+    }
+
+    #[wasm_bindgen_test]
+    async fn fit_plans() {
+        crate::fit::plans(&Device::flex()).await;
+    }
+
+    #[wasm_bindgen_test]
+    async fn fit_advice() {
+        crate::fit::advice(&Device::flex()).await;
+    }
+
+    #[wasm_bindgen_test]
+    async fn fit_sizes() {
+        crate::fit::sizes(&Device::flex()).await;
     }
 }

@@ -101,5 +101,19 @@ on_cpu! {
     damaged_headers = crate::fuzz::headers;
     damaged_by_hand = crate::fuzz::by_hand;
     damaged_tokenizers = crate::fuzz::tokenizers;
+    packed_numbers = crate::packed::numbers;
+    packed_odd_counts = crate::packed::odd_counts;
+    packed_from_files = crate::packed::from_files;
+    packed_extremes = crate::packed::extremes;
+    packed_same_picture = crate::packed::same_picture;
+    packed_fewer_bits = crate::packed::fewer_bits;
+    packed_loras = crate::lora::on_packed_weights;
+    packed_host_memory = crate::packed::host_memory;
+    precision_names = crate::packed::names;
+    prompts_alone = crate::packed::prompts_alone;
+    shared_parts = crate::packed::shared;
+    fit_plans = crate::fit::plans;
+    fit_advice = crate::fit::advice;
+    fit_sizes = crate::fit::sizes;
     probe = crate::blocks::probe;
 }

@@ -5,7 +5,7 @@ use crate::{
     files::{golden, models},
 };
 use fresco_api::{Params, Sampler};
-use fresco_diffusion::{Device, Observer, Picture, Pipeline, RunError, Silent, Source, Stage};
+use fresco_diffusion::{Device, Observer, Output, Picture, Pipeline, RunError, Silent, Source, Stage};
 use fresco_tests::golden::relative_error;
 use serde::Deserialize;
 use std::{collections::BTreeMap, ops::ControlFlow};
@@ -48,8 +48,17 @@ pub async fn first_of_a(source: &impl Source, on: &Device) -> Vec<u8> {
 
 /// The pixels of model A's first run.
 pub async fn first_run(pipeline: &Pipeline) -> Vec<u8> {
-    let run = runs()["a"].values().next().expect("there is a run").clone();
-    pipeline.generate(&params(run), &mut Silent).await.expect("it runs").picture.rgb
+    first_output(pipeline, "a").await.picture.rgb
+}
+
+/// What a model's first run gives.
+pub async fn first_output(pipeline: &Pipeline, model: &str) -> Output {
+    pipeline.generate(&first_params(model), &mut Silent).await.expect("it runs")
+}
+
+/// The parameters of a model's first run.
+pub fn first_params(model: &str) -> Params {
+    params(runs()[model].values().next().expect("there is a run").clone())
 }
 
 pub async fn whole(on: &Device) {

@@ -1,16 +1,19 @@
 //! A loaded model: text encoders, denoiser and autoencoder of whatever family as one value.
 
 mod loras;
+mod offload;
 
 use crate::{
     Device, LoadError, Observer, RunError, Source,
     family::{Asked, Component, Denoiser, FamilyName, Loading, NO_LORAS, Part, Parts, Shelves, Texts},
     finish::Finish,
+    fit::Work,
     model::{
         Conditioning,
         vae::{Decoder, Encoder},
     },
     schedule::ScheduleConfig,
+    weights::Precision,
 };
 use fresco_api::{ApiError, ErrorCode, Params, Sampler};
 use fresco_kernels::Kernels;
@@ -40,6 +43,8 @@ pub struct Facts {
     pub samplers: Vec<Sampler>,
     /// Every part with weights, in the order in which they run.
     pub components: Vec<Component>,
+    /// What a run holds besides weights.
+    pub work: Work,
 }
 
 /// How a model is loaded.
@@ -50,11 +55,13 @@ pub struct LoadOptions {
     pub text_encoders: bool,
     /// Takes the text encoders too that a model can do without: T5, of 9.5 GB, in Stable Diffusion 3.
     pub optional: bool,
+    /// In how many bits weights stay on the device.
+    pub precision: Precision,
 }
 
 impl Default for LoadOptions {
     fn default() -> Self {
-        Self { text_encoders: true, optional: true }
+        Self { text_encoders: true, optional: true, precision: Precision::F32 }
     }
 }
 
@@ -72,6 +79,7 @@ pub struct Pipeline {
     kept: Shelves,
     /// The tensors that LoRAs changed, with their parts' folders.
     changed: BTreeSet<(&'static str, String)>,
+    precision: Precision,
     pub(crate) finish: Finish,
 }
 
@@ -103,14 +111,31 @@ impl Pipeline {
         options: LoadOptions,
         observer: &mut impl Observer,
     ) -> Result<Self, LoadError> {
+        // A large state: on the heap it leaves the stack, which is small in a browser, to the rest.
+        Box::pin(Self::load_sharing(source, device, options, Shelves::new(), observer)).await
+    }
+
+    /// As [`Pipeline::load_with`], with tensors of another model that are the same in this one, by the folder of this
+    /// one's part: they are not read, and take no more memory.
+    ///
+    /// # Errors
+    /// As [`Pipeline::load`].
+    pub async fn load_sharing(
+        source: &impl Source,
+        device: &Device,
+        options: LoadOptions,
+        shared: Shelves,
+        observer: &mut impl Observer,
+    ) -> Result<Self, LoadError> {
         let mut parts = Parts::read(source).await?;
         if !options.optional {
             parts.leave_out_optional();
         }
         let facts = facts(source, &parts).await?;
         let wanted = |part: Part| options.text_encoders || part != Part::Text;
-        let mut kept = Shelves::new();
-        let loading = &mut Loading::new((source, &NO_LORAS), device, observer, &facts.components, wanted, &mut kept);
+        let mut kept = shared;
+        let loading = Loading::new((source, &NO_LORAS), device, observer, &facts.components, wanted, &mut kept);
+        let loading = &mut loading.in_precision(options.precision);
         let texts = match options.text_encoders {
             true => Some(parts.load_texts(loading).await?),
             false => None,
@@ -119,10 +144,10 @@ impl Pipeline {
         let (decoder, encoder) = parts.load_autoencoder(loading).await?;
         // No LoRA changes it.
         kept.remove("vae");
-        let (device, kernels) = (device.clone(), fresco_kernels::fast());
+        let (device, kernels, precision) = (device.clone(), fresco_kernels::fast(), options.precision);
         let finish = Finish::default();
         let changed = BTreeSet::new();
-        Ok(Self { facts, parts, texts, denoiser, decoder, encoder, device, kernels, kept, changed, finish })
+        Ok(Self { facts, parts, texts, denoiser, decoder, encoder, device, kernels, kept, changed, precision, finish })
     }
 
     /// What the files say.
@@ -154,16 +179,7 @@ impl Pipeline {
     /// # Errors
     /// The text encoders are not loaded.
     pub fn condition(&self, params: &Params) -> Result<Conditioning, RunError> {
-        let asked = Asked {
-            prompt: &params.prompt,
-            negative: (params.guidance_scale > 1.0).then_some(params.negative_prompt.as_str()),
-            width: params.width,
-            height: params.height,
-        };
-        let told = self.texts.as_ref().and_then(|texts| (self.parts.family.condition)(texts, self.kernels, &asked));
-        told.ok_or_else(|| {
-            RunError::Request(ApiError::new(ErrorCode::BadModel, "The text encoders are not loaded").at("model"))
-        })
+        told(&self.parts, self.texts.as_ref(), self.kernels, params)
     }
 
     pub(crate) fn denoiser(&self) -> &Denoiser {
@@ -217,6 +233,25 @@ impl Facts {
     }
 }
 
+/// What text encoders tell a denoiser of a request's prompts.
+fn told(
+    parts: &Parts,
+    texts: Option<&Texts>,
+    kernels: &dyn Kernels,
+    params: &Params,
+) -> Result<Conditioning, RunError> {
+    let asked = Asked {
+        prompt: &params.prompt,
+        negative: (params.guidance_scale > 1.0).then_some(params.negative_prompt.as_str()),
+        width: params.width,
+        height: params.height,
+    };
+    let told = texts.and_then(|texts| (parts.family.condition)(texts, kernels, &asked));
+    told.ok_or_else(|| {
+        RunError::Request(ApiError::new(ErrorCode::BadModel, "The text encoders are not loaded").at("model"))
+    })
+}
+
 async fn facts(source: &impl Source, parts: &Parts) -> Result<Facts, LoadError> {
     let components = parts.components(source).await?;
     let (factor, denoiser) = (parts.vae.factor(), &parts.denoiser);
@@ -233,5 +268,6 @@ async fn facts(source: &impl Source, parts: &Parts) -> Result<Facts, LoadError> 
         sampler: parts.schedule.sampler(),
         samplers,
         components,
+        work: Work::of(denoiser, &parts.vae),
     })
 }

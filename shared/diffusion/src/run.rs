@@ -67,8 +67,27 @@ impl Pipeline {
         prepared: &Prepared,
         observer: &mut impl Observer,
     ) -> Result<Output, RunError> {
-        let Output { picture, latents } = self.run(params, Some(&prepared.start()), None, observer).await?;
-        Ok(Output { picture: prepared.finish(picture), latents }.changed(params))
+        self.draw(params, Some(prepared), None, observer).await
+    }
+
+    /// What a request asks for, with its pictures if it has any, and with prompts that were read before if they were.
+    ///
+    /// # Errors
+    /// As [`Pipeline::transform`].
+    pub async fn draw(
+        &self,
+        params: &Params,
+        prepared: Option<&Prepared>,
+        told: Option<&Conditioning>,
+        observer: &mut impl Observer,
+    ) -> Result<Output, RunError> {
+        let start = prepared.map(Prepared::start);
+        let Output { picture, latents } = self.run(params, start.as_ref(), told, observer).await?;
+        let picture = match prepared {
+            Some(prepared) => prepared.finish(picture),
+            None => picture,
+        };
+        Ok(Output { picture, latents }.changed(params))
     }
 
     async fn run(

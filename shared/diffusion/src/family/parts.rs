@@ -7,7 +7,7 @@ use crate::{
     model::vae::{Decoder, Encoder},
     schedule::ScheduleConfig,
     weights::{
-        self, Keeping, Kept, Progress, Weights,
+        self, Footprint, Keeping, Kept, Precision, Progress, Weights,
         checkpoint::{self, Nothing},
         lora::{Patched, Patches},
     },
@@ -42,6 +42,8 @@ pub struct Component {
     pub parameters: u64,
     /// Its files, in bytes.
     pub bytes: u64,
+    /// Its weights on a device, in bytes.
+    pub footprint: Footprint,
 }
 
 /// The configuration of every part, checked.
@@ -216,6 +218,8 @@ pub struct Loading<'a, S, O, L> {
     pub loras: &'a Patches<L>,
     /// What was laid out earlier, and is from now on.
     pub kept: &'a mut Shelves,
+    /// In how many bits weights stay on the device.
+    pub precision: Precision,
 }
 
 impl<'a, S: Source, O: Observer, L: Source> Loading<'a, S, O, L> {
@@ -229,7 +233,13 @@ impl<'a, S: Source, O: Observer, L: Source> Loading<'a, S, O, L> {
         kept: &'a mut Shelves,
     ) -> Self {
         let total = components.iter().filter(|component| wanted(component.part)).map(|component| component.bytes).sum();
-        Self { source, device, observer, progress: Progress { loaded: 0, total }, components, loras, kept }
+        let (progress, precision) = (Progress { loaded: 0, total }, Precision::F32);
+        Self { source, device, observer, progress, components, loras, kept, precision }
+    }
+
+    /// The same in so many bits.
+    pub fn in_precision(self, precision: Precision) -> Self {
+        Self { precision, ..self }
     }
 
     /// A part's weights, by its folder.
@@ -243,7 +253,8 @@ impl<'a, S: Source, O: Observer, L: Source> Loading<'a, S, O, L> {
             checkpoint::Part::of_folder(folder).ok_or_else(|| LoadError::bad(folder, "is no part of a model"))?;
         let weights = Weights::open(self.source, files, self.device, self.observer, &mut self.progress).await?;
         let kept = self.kept.entry(folder.to_owned()).or_default();
-        Ok(Keeping::new(Patched::new(weights, self.loras, part), kept))
+        let precision = if folder == VAE { self.precision.of_autoencoder() } else { self.precision };
+        Ok(Keeping::new(Patched::new(weights, self.loras, part), kept).in_precision(precision))
     }
 }
 
@@ -255,7 +266,8 @@ async fn component(source: &impl Source, part: Part, folder: &str, stem: &str) -
     for file in &files {
         bytes += source.len(file).await?.ok_or_else(|| LoadError::bad(file, "the file is missing"))?;
     }
-    Ok(Component { part, folder: folder.to_owned(), files, parameters, bytes })
+    let footprint = Footprint::of(listing.tensors.values());
+    Ok(Component { part, folder: folder.to_owned(), files, parameters, bytes, footprint })
 }
 
 /// The class of a part, where the folder has it.

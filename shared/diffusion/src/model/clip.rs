@@ -9,17 +9,18 @@ use crate::{
     config::{Activation, ClipConfig},
     prompt::emphasise,
     tokenizer::Window,
-    weights::{Load, Scope, tensor},
+    weights::{Load, Scope, Table, tensor},
 };
 use burn::tensor::{Device, Tensor, activation};
 use fresco_kernels::{Kernels, Norm};
+use std::{borrow::Cow, sync::Arc};
 
 /// Token ids to states.
 pub struct Clip {
     config: ClipConfig,
     /// Tables stay on the host: a table of a large model is bigger than what some GPUs bind, and a
     /// prompt needs 77 of its rows.
-    tokens: Vec<f32>,
+    tokens: Arc<Table>,
     positions: Vec<f32>,
     /// Vectors of learned words, one after the other: their ids follow the vocabulary's.
     learned: Vec<f32>,
@@ -98,7 +99,7 @@ impl Clip {
     async fn load_model(mut at: Scope<'_, impl Load>, config: ClipConfig, device: &Device) -> Result<Self, LoadError> {
         let (width, epsilon) = (config.hidden_size, config.layer_norm_eps);
         let mut tables = at.at("embeddings");
-        let tokens = tables.values("token_embedding.weight", &[config.vocab_size, width]).await?;
+        let tokens = tables.table("token_embedding.weight", [config.vocab_size, width]).await?;
         let positions = tables.values("position_embedding.weight", &[config.max_position_embeddings, width]).await?;
         let mut blocks = Vec::with_capacity(config.num_hidden_layers);
         for i in 0..config.num_hidden_layers {
@@ -199,14 +200,11 @@ impl Clip {
     }
 
     /// The embedding of a token or of a learned word's vector.
-    fn row(&self, id: u32) -> &[f32] {
+    fn row(&self, id: u32) -> Cow<'_, [f32]> {
         let (width, vocabulary) = (self.config.hidden_size, self.config.vocab_size);
         let learned = (id as usize).checked_sub(vocabulary);
         let learned = learned.and_then(|i| self.learned.get(i * width..(i + 1) * width));
-        learned.unwrap_or_else(|| {
-            let row = (id as usize).min(vocabulary - 1) * width;
-            &self.tokens[row..row + width]
-        })
+        learned.map_or_else(|| Cow::Owned(self.tokens.row(id as usize)), Cow::Borrowed)
     }
 
     /// The state at each text's end, `[texts, width]`; a text comes with its row of `states`.

@@ -1,12 +1,13 @@
 //! A linear layer in PyTorch's layout.
 
 use burn::tensor::Tensor;
+use fresco_kernels::Weight;
 
 /// `y = x W^T + b`.
 #[derive(Clone, Debug)]
 pub struct Linear {
     /// `[out, in]`, as published; the transposition in the product is a view.
-    pub weight: Tensor<2>,
+    pub weight: Weight<2>,
     /// `[out]`.
     pub bias: Option<Tensor<1>>,
 }
@@ -22,6 +23,6 @@ impl Linear {
 
     /// `x` `[n, in]` to `[n, out]`.
     pub fn rows(&self, x: Tensor<2>) -> Tensor<2> {
-        fresco_kernels::fast().linear(x, self.weight.clone(), self.bias.clone())
+        fresco_kernels::fast().linear(x, self.weight.tensor(), self.bias.clone())
     }
 }

@@ -1,5 +1,6 @@
 //! The networks: CLIP and T5 text encoders, UNet, MMDiT, autoencoder, and the layers they share.
 
+mod alone;
 pub mod attention;
 pub mod clip;
 mod conditioning;

@@ -10,16 +10,17 @@ use crate::{
     config::T5Config,
     prompt::emphasise,
     tokenizer::Window,
-    weights::{Load, Scope, tensor},
+    weights::{Load, Scope, Table, tensor},
 };
 use burn::tensor::{Device, Tensor, activation};
 use fresco_kernels::plain::rows_at_once;
+use std::sync::Arc;
 
 /// Token ids to states.
 pub struct T5 {
     config: T5Config,
     /// Stays on the host, as CLIP's tables do.
-    tokens: Vec<f32>,
+    tokens: Arc<Table>,
     /// `[buckets, heads]`, row by row, on the host: only what the positions ask for is uploaded.
     distances: Vec<f32>,
     blocks: Vec<Block>,
@@ -34,7 +35,7 @@ impl T5 {
     /// A tensor is missing, truncated or of another shape.
     pub async fn load(mut root: Scope<'_, impl Load>, config: T5Config, device: &Device) -> Result<Self, LoadError> {
         let table = root.spelled(&["shared", "encoder.embed_tokens"]);
-        let tokens = root.at(table).values("weight", &[config.vocab_size, config.d_model]).await?;
+        let tokens = root.at(table).table("weight", [config.vocab_size, config.d_model]).await?;
         let mut at = root.at("encoder");
         let shape = [config.relative_attention_num_buckets, config.num_heads];
         let name = "block.0.layer.0.SelfAttention.relative_attention_bias.weight";
@@ -76,8 +77,7 @@ impl T5 {
         let length = texts.first().map_or(0, |text| text.len());
         let mut values = Vec::with_capacity(texts.len() * length * width);
         for id in texts.iter().copied().flatten() {
-            let row = (*id as usize).min(self.config.vocab_size - 1) * width;
-            values.extend_from_slice(&self.tokens[row..row + width]);
+            values.extend(self.tokens.row(*id as usize));
         }
         tensor(values, [texts.len(), length, width], &self.device)
     }

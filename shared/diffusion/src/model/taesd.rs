@@ -4,10 +4,11 @@
 //! them, without scaling. diffusers' names (`decoder.layers.0.weight`) and the original's (`1.weight` in
 //! `taesd_decoder.safetensors`, where the clamp counts as a layer) are both read.
 
+use super::alone;
 use crate::{
     Device, LoadError, Observer, Source,
-    config::{TaesdConfig, read_json},
-    weights::{self, Load, Progress, Scope, Weights},
+    config::TaesdConfig,
+    weights::{Load, Scope},
 };
 use burn::tensor::{Tensor, activation};
 use fresco_kernels::{Conv2d, Kernels, Padding};
@@ -173,13 +174,10 @@ pub async fn open(
     device: &Device,
     observer: &mut impl Observer,
 ) -> Result<(TaesdConfig, Decoder, Encoder), LoadError> {
-    let file = format!("{folder}/config.json");
-    let config: TaesdConfig = read_json(source, &file).await?;
-    config.check(&file)?;
-    let files = weights::files(source, &format!("{folder}/diffusion_pytorch_model")).await?;
-    let mut progress = Progress::of(source, &files).await?;
-    let mut weights = Weights::open(source, &files, device, observer, &mut progress).await?;
-    let decoder = Decoder::load(weights.root(), &config).await?;
-    let encoder = Encoder::load(weights.root(), &config).await?;
+    let (config, (decoder, encoder)) =
+        alone::open((source, folder), device, observer, TaesdConfig::check, async |weights, config| {
+            Ok((Decoder::load(weights.root(), config).await?, Encoder::load(weights.root(), config).await?))
+        })
+        .await?;
     Ok((config, decoder, encoder))
 }

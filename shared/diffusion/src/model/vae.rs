@@ -5,14 +5,15 @@
 //! exceed f16's range, so norms, residual sums and attention must never be narrower.
 
 use super::{
+    alone,
     attention::{self, Attention, DIFFUSERS},
     program::Op,
     resnet::{self, Resnet, Upsample},
 };
 use crate::{
     Device, LoadError, Observer, Source,
-    config::{VaeConfig, read_json},
-    weights::{self, Load, Progress, Scope, Weights},
+    config::VaeConfig,
+    weights::{Load, Scope},
 };
 use burn::tensor::Tensor;
 use fresco_kernels::{Conv2d, Kernels, Norm, Padding};
@@ -263,13 +264,10 @@ pub async fn open(
     device: &Device,
     observer: &mut impl Observer,
 ) -> Result<(VaeConfig, Decoder, Encoder), LoadError> {
-    let file = format!("{folder}/config.json");
-    let config: VaeConfig = read_json(source, &file).await?;
-    config.check(&file)?;
-    let files = weights::files(source, &format!("{folder}/diffusion_pytorch_model")).await?;
-    let mut progress = Progress::of(source, &files).await?;
-    let mut weights = Weights::open(source, &files, device, observer, &mut progress).await?;
-    let decoder = Decoder::load(weights.root(), &config).await?;
-    let encoder = Encoder::load(weights.root(), &config).await?;
+    let (config, (decoder, encoder)) =
+        alone::open((source, folder), device, observer, VaeConfig::check, async |weights, config| {
+            Ok((Decoder::load(weights.root(), config).await?, Encoder::load(weights.root(), config).await?))
+        })
+        .await?;
     Ok((config, decoder, encoder))
 }

@@ -1,6 +1,6 @@
 //! LoRAs on a loaded model: only the tensors that they change are read again.
 
-use super::Pipeline;
+use super::{Facts, Pipeline};
 use crate::{
     LoadError, Observer, Source,
     family::{self, Loading},
@@ -12,6 +12,27 @@ use crate::{
 };
 use std::collections::BTreeSet;
 
+impl Facts {
+    /// LoRAs with their strengths, resolved against the files in `source` of the model that these are the facts of.
+    ///
+    /// # Errors
+    /// A LoRA is for another model, or a file of the model is gone.
+    pub async fn resolve_loras<L: Source>(
+        &self,
+        source: &impl Source,
+        loras: Vec<(Lora<L>, Strength)>,
+    ) -> Result<Patches<L>, LoadError> {
+        let mut listings = Vec::new();
+        for component in &self.components {
+            if let Some(part) = Part::of_folder(&component.folder) {
+                listings.push((part, weights::listing(source, &component.files).await?));
+            }
+        }
+        let listings: Vec<_> = listings.iter().map(|(part, listing)| (*part, listing)).collect();
+        Patches::new(loras, &listings)
+    }
+}
+
 impl Pipeline {
     /// LoRAs with their strengths, resolved against this model's files in `source`. Nothing is changed yet.
     ///
@@ -22,14 +43,7 @@ impl Pipeline {
         source: &impl Source,
         loras: Vec<(Lora<L>, Strength)>,
     ) -> Result<Patches<L>, LoadError> {
-        let mut listings = Vec::new();
-        for component in &self.facts.components {
-            if let Some(part) = Part::of_folder(&component.folder) {
-                listings.push((part, weights::listing(source, &component.files).await?));
-            }
-        }
-        let listings: Vec<_> = listings.iter().map(|(part, listing)| (*part, listing)).collect();
-        Patches::new(loras, &listings)
+        self.facts.resolve_loras(source, loras).await
     }
 
     /// The model with these LoRAs instead of those that it has; [`Patches::none`] takes all away.
@@ -63,7 +77,8 @@ impl Pipeline {
             family::Part::Denoiser => in_denoiser,
             family::Part::Autoencoder => false,
         };
-        let mut loading = Loading::new((source, loras), &device, observer, &facts.components, wanted, &mut kept);
+        let loading = Loading::new((source, loras), &device, observer, &facts.components, wanted, &mut kept);
+        let mut loading = loading.in_precision(self.precision);
         let texts = match texts {
             Some(texts) if in_texts => {
                 drop(texts);
@@ -79,8 +94,8 @@ impl Pipeline {
             false => denoiser,
         };
         let (decoder, encoder) = (self.decoder, self.encoder);
-        let (kernels, finish) = (self.kernels, self.finish);
-        Ok(Self { facts, parts, texts, denoiser, decoder, encoder, device, kernels, kept, changed, finish })
+        let (kernels, precision, finish) = (self.kernels, self.precision, self.finish);
+        Ok(Self { facts, parts, texts, denoiser, decoder, encoder, device, kernels, kept, changed, precision, finish })
     }
 
     /// As [`Pipeline::load_text_encoders`], with the LoRAs that the denoiser has.
@@ -96,7 +111,8 @@ impl Pipeline {
         if self.texts.is_none() {
             let (loading, components) = ((source, loras), &self.facts.components);
             let wanted = |part| part == family::Part::Text;
-            let loading = &mut Loading::new(loading, &self.device, observer, components, wanted, &mut self.kept);
+            let loading = Loading::new(loading, &self.device, observer, components, wanted, &mut self.kept);
+            let loading = &mut loading.in_precision(self.precision);
             self.texts = Some(self.parts.load_texts(loading).await?);
         }
         Ok(())

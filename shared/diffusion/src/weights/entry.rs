@@ -1,6 +1,6 @@
 //! One tensor of a file: where its bytes are, and what is done to them before they are its values.
 
-use super::Storage;
+use super::{Raw, Storage};
 use crate::{LoadError, Source};
 use std::{collections::BTreeMap, ops::Range};
 
@@ -97,9 +97,17 @@ impl Entry {
     /// Its f32 values in row-major order; `name` is for errors.
     ///
     /// # Errors
-    /// The source fails or gives another number of bytes, or the type is not one that is read.
+    /// As [`Entry::raw`].
     pub async fn read(&self, source: &impl Source, name: &str) -> Result<Vec<f32>, LoadError> {
-        let storage = self
+        Ok(self.raw(source, name).await?.decode())
+    }
+
+    /// Its values in row-major order, as the file holds them wherever the view leaves them so; `name` is for errors.
+    ///
+    /// # Errors
+    /// The source fails or gives another number of bytes, or the type is not one that is read.
+    pub async fn raw(&self, source: &impl Source, name: &str) -> Result<Raw, LoadError> {
+        let storage = *self
             .storage
             .as_ref()
             .map_err(|kind| LoadError::unsupported(&self.file, format!("the type {kind} of tensor {name}")))?;
@@ -108,19 +116,11 @@ impl Entry {
         if bytes.len() as u64 != length {
             return Err(LoadError::bad(&self.file, format!("{} of {length} bytes of {name} came", bytes.len())));
         }
-        let mut values = storage.decode(&bytes);
-        if values.len() != self.shape.iter().product::<usize>() {
+        let values = self.shape.iter().try_fold(1_u64, |product, side| product.checked_mul(*side as u64));
+        if values.and_then(|values| storage.bytes(values)) != Some(length) {
             return Err(LoadError::bad(&self.file, format!("tensor {name} does not have as many values as its shape")));
         }
-        match self.view {
-            View::Plain => {}
-            View::HalvesSwapped => {
-                let middle = values.len() / 2;
-                values.rotate_left(middle);
-            }
-            View::Transposed => values = transpose(&values, &self.shape),
-        }
-        Ok(values)
+        Ok(self.view.seen(storage, bytes, &self.shape))
     }
 
     /// Some of its values, without reading the others where they lie apart in the file.
@@ -149,9 +149,36 @@ impl Entry {
     }
 }
 
-/// A matrix of `shape` from its transpose.
-fn transpose(stored: &[f32], shape: &[usize]) -> Vec<f32> {
+impl View {
+    /// What stored bytes of a tensor of `shape` are behind the view.
+    fn seen(self, storage: Storage, mut bytes: Vec<u8>, shape: &[usize]) -> Raw {
+        let (values, size) = storage.piece();
+        match self {
+            View::Plain => Raw::Stored(storage, bytes),
+            // Blocks of several values are not moved.
+            _ if values > 1 => {
+                let bytes: Vec<u8> = storage.decode(&bytes).into_iter().flat_map(f32::to_le_bytes).collect();
+                self.seen(Storage::F32, bytes, shape)
+            }
+            View::HalvesSwapped => {
+                let middle = bytes.len() / size / 2 * size;
+                bytes.rotate_left(middle);
+                Raw::Stored(storage, bytes)
+            }
+            View::Transposed => Raw::Stored(storage, transposed(&bytes, size, shape)),
+        }
+    }
+}
+
+/// A matrix of `shape` from its transpose; a value has `size` bytes.
+fn transposed(stored: &[u8], size: usize, shape: &[usize]) -> Vec<u8> {
     let [rows, columns] = *shape else { return stored.to_vec() };
-    let row = |row: usize| (0..columns).map(move |column| stored[column * rows + row]);
-    (0..rows).flat_map(row).collect()
+    let mut bytes = Vec::with_capacity(stored.len());
+    for row in 0..rows {
+        for column in 0..columns {
+            let at = (column * rows + row) * size;
+            bytes.extend_from_slice(&stored[at..at + size]);
+        }
+    }
+    bytes
 }

@@ -5,13 +5,19 @@
 
 pub mod checkpoint;
 mod entry;
+mod footprint;
 mod gguf;
 mod header;
 mod kept;
 pub mod lora;
+mod pack;
+mod precision;
+mod raw;
 mod safetensors;
+mod same;
 mod scope;
 mod storage;
+mod table;
 
 use crate::{Device, LoadError, Observer, Source, Stage};
 use burn::tensor::{Tensor, TensorData};
@@ -21,16 +27,25 @@ use std::{
 };
 
 pub use entry::{Entry, Listing, View};
+pub use footprint::Footprint;
 pub use gguf::{Block, quantise_q8_0};
 pub use header::{Header, read as header};
 pub use kept::{Keeping, Kept};
+pub use precision::{Kind, Precision};
+pub use raw::Raw;
+pub use same::same;
 pub use scope::Scope;
 pub use storage::Storage;
+pub use table::Table;
 
 /// Gives tensors by their published names.
 pub trait Load {
     /// The tensor `name`, of exactly this shape, as f32 values in row-major order.
     fn values(&mut self, name: &str, shape: &[usize]) -> impl Future<Output = Result<Vec<f32>, LoadError>>;
+    /// The same as its file holds them, where nothing is done to them on the way.
+    fn raw(&mut self, name: &str, shape: &[usize]) -> impl Future<Output = Result<Raw, LoadError>> {
+        async move { Ok(Raw::Values(self.values(name, shape).await?)) }
+    }
     /// Some of a tensor's values in row-major order: for a table that is far larger than what is needed of it.
     fn part(
         &mut self,
@@ -48,6 +63,10 @@ pub trait Load {
     fn shape(&self, name: &str) -> Option<&[usize]>;
     /// Where tensors are put.
     fn device(&self) -> &Device;
+    /// In how many bits weights stay on the device.
+    fn precision(&self) -> Precision {
+        Precision::F32
+    }
     /// Where laid-out tensors are kept for the next time, if they are.
     fn kept(&mut self) -> Option<&mut Kept> {
         None
@@ -167,6 +186,10 @@ impl<'a, S: Source, O: Observer> Weights<'a, S, O> {
 
 impl<S: Source, O: Observer> Load for Weights<'_, S, O> {
     async fn values(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, LoadError> {
+        Ok(self.raw(name, shape).await?.decode())
+    }
+
+    async fn raw(&mut self, name: &str, shape: &[usize]) -> Result<Raw, LoadError> {
         let entry = self
             .listing
             .tensors
@@ -180,12 +203,12 @@ impl<S: Source, O: Observer> Load for Weights<'_, S, O> {
                 expected: shape.to_vec(),
             });
         }
-        let values = entry.read(self.source, name).await?;
+        let raw = entry.raw(self.source, name).await?;
         let length = entry.range.end - entry.range.start;
         self.progress.loaded += length;
         let Progress { loaded, total } = *self.progress;
         match self.observer.reached(Stage::Loading { loaded, total }).await {
-            ControlFlow::Continue(()) => Ok(values),
+            ControlFlow::Continue(()) => Ok(raw),
             ControlFlow::Break(()) => Err(LoadError::Cancelled),
         }
     }

@@ -1,10 +1,10 @@
 //! A place in the tree of published tensor names, and the layers that are read from there.
 
-use super::{Kept, Load, tensor};
+use super::{Kept, Load, Raw, Table, pack, tensor};
 use crate::{LoadError, model::Linear};
 use burn::tensor::Tensor;
 use fresco_kernels::{Conv2d, Norm, Padding};
-use std::{collections::BTreeMap, ops::Range};
+use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
 /// A prefix of tensor names, such as `down_blocks.0.resnets.1.`.
 pub struct Scope<'a, W> {
@@ -50,26 +50,32 @@ impl<'a, W: Load> Scope<'a, W> {
         self.weights.part(&format!("{}{name}", self.prefix), shape, part).await
     }
 
-    /// A vector on the device.
-    pub async fn vector(&mut self, name: &str, length: usize) -> Result<Tensor<1>, LoadError> {
-        self.laid(name, &[length], [length], Kept::vectors, |values| values).await
+    /// A table of rows on the host.
+    pub async fn table(&mut self, name: &str, [rows, width]: [usize; 2]) -> Result<Arc<Table>, LoadError> {
+        let make = |raw, _: &mut W| Arc::new(Table::new(raw, width));
+        self.laid(name, &[rows, width], Kept::tables, make).await
     }
 
-    /// A tensor on the device: one that was kept, or the published values as `lay` arranges them.
-    async fn laid<const D: usize>(
+    /// A vector on the device.
+    pub async fn vector(&mut self, name: &str, length: usize) -> Result<Tensor<1>, LoadError> {
+        let make = |raw: Raw, weights: &mut W| tensor(raw.decode(), [length], weights.device());
+        self.laid(name, &[length], Kept::vectors, make).await
+    }
+
+    /// What is made of a tensor's values: what was kept, or what `make` makes of the published ones.
+    async fn laid<T: Clone>(
         &mut self,
         name: &str,
         published: &[usize],
-        shape: [usize; D],
-        shelf: fn(&mut Kept) -> &mut BTreeMap<String, Tensor<D>>,
-        lay: impl FnOnce(Vec<f32>) -> Vec<f32>,
-    ) -> Result<Tensor<D>, LoadError> {
+        shelf: fn(&mut Kept) -> &mut BTreeMap<String, T>,
+        make: impl FnOnce(Raw, &mut W) -> T,
+    ) -> Result<T, LoadError> {
         let full = format!("{}{name}", self.prefix);
         if let Some(found) = self.weights.kept().and_then(|kept| shelf(kept).get(&full).cloned()) {
             return Ok(found);
         }
-        let values = self.values(name, published).await?;
-        let laid = tensor(lay(values), shape, self.weights.device());
+        let raw = self.weights.raw(&full, published).await?;
+        let laid = make(raw, &mut *self.weights);
         if let Some(kept) = self.weights.kept() {
             shelf(kept).insert(full, laid.clone());
         }
@@ -88,7 +94,8 @@ impl<'a, W: Load> Scope<'a, W> {
         let pointwise = [to, from, 1, 1];
         let is_pointwise = self.weights.shape(&format!("{}weight", self.prefix)) == Some(&pointwise);
         let shape: &[usize] = if is_pointwise { &pointwise } else { &[to, from] };
-        let weight = self.laid("weight", shape, [to, from], Kept::matrices, |values| values).await?;
+        let make = |raw, weights: &mut W| pack::matrix(raw, [to, from], weights.precision(), weights.device());
+        let weight = self.laid("weight", shape, Kept::matrices, make).await?;
         let bias = if bias { Some(self.vector("bias", to).await?) } else { None };
         Ok(Linear { weight, bias })
     }
@@ -114,19 +121,8 @@ impl<'a, W: Load> Scope<'a, W> {
         padding: Padding,
     ) -> Result<Conv2d, LoadError> {
         let shape = [to, kernel, kernel, from];
-        let lay = |published: Vec<f32>| channels_last(&published, from, kernel * kernel);
-        let weight = self.laid("weight", &[to, from, kernel, kernel], shape, Kept::filters, lay).await?;
+        let make = |raw, weights: &mut W| pack::filters(raw, shape, weights.precision(), weights.device());
+        let weight = self.laid("weight", &[to, from, kernel, kernel], Kept::filters, make).await?;
         Ok(Conv2d { weight, bias: None, stride, padding })
     }
-}
-
-/// `[out, in, taps]` to `[out, taps, in]`.
-fn channels_last(published: &[f32], from: usize, taps: usize) -> Vec<f32> {
-    let mut laid = Vec::with_capacity(published.len());
-    for filter in published.chunks_exact((from * taps).max(1)) {
-        for tap in 0..taps {
-            laid.extend((0..from).map(|channel| filter[channel * taps + tap]));
-        }
-    }
-    laid
 }

@@ -21,6 +21,18 @@ pub enum Storage {
 }
 
 impl Storage {
+    /// Its name in headers.
+    pub fn name(self) -> &'static str {
+        match self {
+            Storage::F32 => "F32",
+            Storage::F16 => "F16",
+            Storage::Bf16 => "BF16",
+            Storage::F8E4m3 => "F8_E4M3",
+            Storage::F8E5m2 => "F8_E5M2",
+            Storage::Block(block) => block.name(),
+        }
+    }
+
     /// Values and bytes of the smallest piece that can be read alone.
     pub fn piece(self) -> (usize, usize) {
         match self {

@@ -24,6 +24,20 @@ pub enum Block {
 }
 
 impl Block {
+    /// Its name in ggml.
+    pub fn name(self) -> &'static str {
+        match self {
+            Block::Q4_0 => "Q4_0",
+            Block::Q4_1 => "Q4_1",
+            Block::Q5_0 => "Q5_0",
+            Block::Q5_1 => "Q5_1",
+            Block::Q8_0 => "Q8_0",
+            Block::Q4K => "Q4_K",
+            Block::Q5K => "Q5_K",
+            Block::Q6K => "Q6_K",
+        }
+    }
+
     /// Values and bytes of a block.
     pub fn piece(self) -> (usize, usize) {
         match self {

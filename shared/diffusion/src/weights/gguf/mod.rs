@@ -11,7 +11,7 @@ use super::header::Header;
 use crate::{LoadError, Source};
 pub use blocks::Block;
 use parse::Fault;
-pub use quantise::quantise_q8_0;
+pub use quantise::{quantise_eight, quantise_four, quantise_q8_0};
 
 /// How much is read first; a denoiser's header has about 200 KiB.
 const FIRST: u64 = 1 << 20;

@@ -2,7 +2,7 @@
 
 use super::{
     super::{
-        Entry, Kept, Listing, Load,
+        Entry, Kept, Listing, Load, Precision, Raw,
         checkpoint::{Part, Target},
     },
     Alpha, Layer, Lora,
@@ -194,6 +194,10 @@ impl<'a, W, S> Patched<'a, W, S> {
     pub fn new(weights: W, patches: &'a Patches<S>, part: Part) -> Self {
         Self { weights, patches, part }
     }
+
+    fn is_changed(&self, name: &str) -> bool {
+        self.patches.changes.contains_key(&(self.part, name.to_owned()))
+    }
 }
 
 impl<W: Load, S: Source> Load for Patched<'_, W, S> {
@@ -203,8 +207,15 @@ impl<W: Load, S: Source> Load for Patched<'_, W, S> {
         Ok(values)
     }
 
+    async fn raw(&mut self, name: &str, shape: &[usize]) -> Result<Raw, LoadError> {
+        match self.is_changed(name) {
+            true => Ok(Raw::Values(self.values(name, shape).await?)),
+            false => self.weights.raw(name, shape).await,
+        }
+    }
+
     async fn part(&mut self, name: &str, shape: &[usize], part: Range<usize>) -> Result<Vec<f32>, LoadError> {
-        if !self.patches.changes.contains_key(&(self.part, name.to_owned())) {
+        if !self.is_changed(name) {
             return self.weights.part(name, shape, part).await;
         }
         let values = self.values(name, shape).await?;
@@ -218,6 +229,10 @@ impl<W: Load, S: Source> Load for Patched<'_, W, S> {
 
     fn device(&self) -> &Device {
         self.weights.device()
+    }
+
+    fn precision(&self) -> Precision {
+        self.weights.precision()
     }
 
     fn kept(&mut self) -> Option<&mut Kept> {
