@@ -1,6 +1,9 @@
 //! What a server is told before it starts.
 
-use crate::{engine::DeviceChoice, models::hub};
+use crate::{
+    engine::{DeviceChoice, MemoryOptions},
+    models::hub,
+};
 use std::{path::PathBuf, time::Duration};
 
 /// A server's settings. The command line fills them in; [`Config::new`] has the defaults.
@@ -12,6 +15,8 @@ pub struct Config {
     pub models: Vec<PathBuf>,
     /// Which device runs models.
     pub device: DeviceChoice,
+    /// How models may use the device's memory.
+    pub memory: MemoryOptions,
     /// Host names by which the server may be addressed, besides loopback and the address it is bound to.
     pub hosts: Vec<String>,
     /// How much the queue holds.
@@ -32,6 +37,7 @@ impl Config {
             home,
             models: Vec::new(),
             device: DeviceChoice::Auto,
+            memory: MemoryOptions::default(),
             hosts: Vec::new(),
             queue: QueueLimits::default(),
             hub: None,

@@ -37,7 +37,7 @@ use tokio_util::sync::CancellationToken;
 pub async fn run(config: Config, listener: TcpListener, shutdown: impl Future<Output = ()>) -> io::Result<()> {
     let catalogue = Catalogue::new(&config.home, config.models.clone());
     let catalogue = Arc::new(catalogue.searching(&config.home, config::model_path()));
-    let engine = Arc::new(local::start(catalogue.clone(), config.device)?);
+    let engine = Arc::new(local::start_with(catalogue.clone(), config.device, config.memory.clone())?);
     serve(config, catalogue, engine, listener, shutdown).await
 }
 

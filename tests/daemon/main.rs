@@ -11,6 +11,7 @@ mod hub;
 mod jobs;
 mod load;
 mod manage;
+mod memory;
 mod modes;
 mod page;
 mod queue;

@@ -28,6 +28,19 @@ async fn a_panic_in_the_engine_fails_its_job_with_a_sentence() {
     }
 }
 
+#[tokio::test]
+async fn a_device_without_memory_fails_its_job_with_advice_and_the_next_job_works() {
+    let daemon = Daemon::start().await;
+    for _ in 0..2 {
+        let job = daemon.submit(json!({"prompt": fake::MEMORY_PROMPT})).await;
+        let error = daemon.wait_for(&job.id, JobStatus::Failed).await.error.expect("an error");
+        assert_eq!(error.code, ErrorCode::OutOfMemory);
+        assert!(error.message.starts_with("The device ran out of memory: wgpu error"), "{error}");
+        assert!(error.message.contains("--precision q8"), "{error}");
+        daemon.still_serves().await;
+    }
+}
+
 /// An engine that breaks outside its thread, and a handler that breaks with it.
 struct Broken;
 

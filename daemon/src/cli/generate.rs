@@ -1,6 +1,6 @@
 //! `fresco generate`.
 
-use super::{Problem, pictures::Pictures, progress, say, source};
+use super::{Problem, memory::Memory, pictures::Pictures, progress, say, source};
 use crate::{
     clock::random_seed,
     engine::{DeviceChoice, Engine, EngineError, Made, Progress, Task, local},
@@ -84,6 +84,8 @@ pub(super) struct Generate {
     /// What runs the model: auto, cpu, vulkan, cuda or metal.
     #[arg(long, default_value_t = DeviceChoice::Auto)]
     device: DeviceChoice,
+    #[command(flatten)]
+    memory: Memory,
     /// The PNG to write; `-` is stdout. Named by the seed when left out.
     #[arg(long, value_name = "FILE|-")]
     out: Option<PathBuf>,
@@ -134,7 +136,7 @@ impl Generate {
         for file in [Some(&out), self.dump_latents.as_ref()].into_iter().flatten() {
             check_place(file)?;
         }
-        let engine = local::start(catalogue, self.device)
+        let engine = local::start_with(catalogue, self.device, self.memory.options())
             .map_err(|error| Problem::failed(format!("the engine cannot be started: {error}")))?;
         let started = Instant::now();
         let made = make(&engine, task).await?;

@@ -3,6 +3,7 @@
 mod browser;
 mod doctor;
 mod generate;
+mod memory;
 mod models;
 mod pictures;
 mod progress;

@@ -1,6 +1,6 @@
 //! `fresco serve`.
 
-use super::{Problem, browser, say};
+use super::{Problem, browser, memory::Memory, say};
 use crate::{
     config::{Config, QueueLimits},
     engine::DeviceChoice,
@@ -25,6 +25,8 @@ pub(super) struct Serve {
     /// What runs models: auto, cpu, vulkan, cuda or metal.
     #[arg(long, default_value_t = DeviceChoice::Auto)]
     device: DeviceChoice,
+    #[command(flatten)]
+    memory: Memory,
     /// A model folder to offer besides those in the home folder.
     #[arg(long = "model", value_name = "FOLDER")]
     models: Vec<PathBuf>,
@@ -78,6 +80,7 @@ impl Serve {
         let config = Config {
             models: self.models,
             device: self.device,
+            memory: self.memory.options(),
             tab_hub: self.tab_hub,
             hosts: self.allow_host.into_iter().chain([self.host]).collect(),
             queue,

@@ -16,6 +16,9 @@ pub fn start(step: Duration) -> io::Result<Pinned> {
     Pinned::start(move || Fake { step })
 }
 
+/// A prompt that makes the fake panic as a device does whose memory is gone.
+pub const MEMORY_PROMPT: &str = "too large";
+
 struct Fake {
     step: Duration,
 }
@@ -28,6 +31,7 @@ impl Bench for Fake {
     fn run(&mut self, task: &Task, mut progress: Progress) -> Result<Output, EngineError> {
         let params = &task.params;
         assert!(params.prompt != PANIC_PROMPT, "the fake device is lost");
+        assert!(params.prompt != MEMORY_PROMPT, "wgpu error: Out of Memory");
         let loading = (0..=4).map(|loaded| Stage::Loading { loaded, total: 4 });
         let steps = (0..=params.steps).map(|step| Stage::Step { step, of: params.steps });
         for stage in loading.chain([Stage::Encoding]).chain(steps).chain([Stage::Decoding]) {

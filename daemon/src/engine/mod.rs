@@ -1,23 +1,30 @@
 //! An engine turns parameters into a picture.
 //!
-//! [`thread`] pins one to a thread of its own; [`local`] is the one that runs models on this machine,
-//! [`fake`] the one for tests.
+//! [`thread`] pins one to a thread of its own; [`local`] is the one that runs models on this machine, within the
+//! memory that [`memory`] says there is; [`fake`] is the one for tests.
 
 pub mod device;
 pub mod fake;
 pub mod local;
+pub mod memory;
 mod previews;
+mod shelf;
 pub mod thread;
+mod trouble;
 
 pub use device::DeviceChoice;
+pub use memory::{Gauge, MemoryOptions};
 pub use previews::Previews;
 pub use thread::{Bench, Pinned, THREAD};
 pub use tokio_util::sync::CancellationToken;
 
 use crate::models::loras::LoraFile;
-use fresco_api::{ApiError, Params};
+use fresco_api::{ApiError, ErrorCode, ModelId, Params};
 use fresco_diffusion::{Observer, Output, Picture, Prepared, Stage};
-use futures_util::future::BoxFuture;
+use futures_util::{
+    FutureExt,
+    future::{BoxFuture, ready},
+};
 use std::{ops::ControlFlow, sync::Arc};
 use tokio::sync::{mpsc, watch};
 
@@ -28,6 +35,26 @@ pub trait Engine: Send + Sync + 'static {
 
     /// The device that runs models, once it has been chosen.
     fn device(&self) -> Option<String>;
+
+    /// Loads a model ahead of its first job.
+    fn load(&self, _model: ModelId, _progress: Progress) -> BoxFuture<'static, Result<(), EngineError>> {
+        ready(Err(elsewhere().into())).boxed()
+    }
+
+    /// Lets go of a model, or of all; how many were loaded.
+    fn unload(&self, _model: Option<ModelId>) -> BoxFuture<'static, Result<usize, EngineError>> {
+        ready(Err(elsewhere().into())).boxed()
+    }
+
+    /// The models that are loaded, the one used last at the end.
+    fn loaded(&self) -> Vec<ModelId> {
+        Vec::new()
+    }
+}
+
+/// What an engine says that holds no models here.
+fn elsewhere() -> ApiError {
+    ApiError::new(ErrorCode::Conflict, "This engine loads no models here")
 }
 
 /// What an engine is to do.

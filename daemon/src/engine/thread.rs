@@ -4,20 +4,23 @@
 //! device, and a panic must end one job and not the daemon: the bench is thrown away and a new one
 //! is made.
 
-use super::{Engine, EngineError, Made, Progress, Task};
-use fresco_api::{ApiError, ErrorCode};
+use super::{Engine, EngineError, Made, Progress, Task, elsewhere, trouble};
+use fresco_api::{ApiError, ErrorCode, ModelId};
 use futures_util::{FutureExt, future::BoxFuture};
 use std::{
     any::Any,
     io,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, Mutex, PoisonError, mpsc},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
     thread,
 };
 use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 
 /// The thread's name, by which the panic hook knows it.
 pub const THREAD: &str = "fresco-engine";
+/// The thread's stack: as much as a program's own thread has. Models are loaded by deeply nested futures.
+const STACK: usize = 8 << 20;
 
 /// What runs on the thread. Made there and dropped there, so it need not be `Send`.
 pub trait Bench {
@@ -32,18 +35,45 @@ pub trait Bench {
     /// # Errors
     /// When it was cancelled or could not be made.
     fn run(&mut self, task: &Task, progress: Progress) -> Result<fresco_diffusion::Output, EngineError>;
+
+    /// Loads a model ahead of its first job.
+    ///
+    /// # Errors
+    /// When it was cancelled or cannot be loaded.
+    fn load(&mut self, _model: &ModelId, _progress: Progress) -> Result<(), EngineError> {
+        Err(elsewhere().into())
+    }
+
+    /// Lets go of a model, or of all; how many went.
+    fn unload(&mut self, _model: Option<&ModelId>) -> usize {
+        0
+    }
+
+    /// The models that are loaded, the one used last at the end.
+    fn loaded(&self) -> Vec<ModelId> {
+        Vec::new()
+    }
 }
 
-struct Command {
-    task: Task,
-    progress: Progress,
-    reply: oneshot::Sender<Result<Made, EngineError>>,
+type Reply<T> = oneshot::Sender<Result<T, EngineError>>;
+
+enum Command {
+    Generate(Box<Task>, Progress, Reply<Made>),
+    Load(ModelId, Progress, Reply<()>),
+    Unload(Option<ModelId>, Reply<usize>),
+}
+
+/// What the thread says about itself.
+#[derive(Default)]
+struct Known {
+    device: Option<String>,
+    loaded: Vec<ModelId>,
 }
 
 /// The handle of a bench on its own thread, which ends with the handle.
 pub struct Pinned {
     commands: mpsc::Sender<Command>,
-    device: Arc<Mutex<Option<String>>>,
+    known: Arc<Mutex<Known>>,
 }
 
 impl Pinned {
@@ -54,19 +84,22 @@ impl Pinned {
     /// When the system gives no thread.
     pub fn start<B: Bench>(make: impl Fn() -> B + Send + 'static) -> io::Result<Self> {
         let (commands, inbox) = mpsc::channel();
-        let device = Arc::default();
-        let named = Arc::clone(&device);
-        let attend = move || Attendant { make, bench: None, device: named }.attend(inbox);
-        thread::Builder::new().name(THREAD.to_owned()).spawn(attend)?;
-        Ok(Self { commands, device })
+        let known = Arc::default();
+        let told = Arc::clone(&known);
+        let attend = move || Attendant { make, bench: None, known: told }.attend(inbox);
+        thread::Builder::new().name(THREAD.to_owned()).stack_size(STACK).spawn(attend)?;
+        Ok(Self { commands, known })
     }
-}
 
-impl Engine for Pinned {
-    fn generate(&self, task: Task, progress: Progress) -> BoxFuture<'static, Result<Made, EngineError>> {
+    /// Sends a command with a line for its progress; who drops the future stops the work.
+    fn ask<T: Send + 'static>(
+        &self,
+        progress: Progress,
+        command: impl FnOnce(Progress, Reply<T>) -> Command,
+    ) -> BoxFuture<'static, Result<T, EngineError>> {
         let (reply, answer) = oneshot::channel();
         let (progress, abandon) = progress.child();
-        let sent = self.commands.send(Command { task, progress, reply });
+        let sent = self.commands.send(command(progress, reply));
         // Made here and not in the future, which may be dropped before it is ever polled.
         let abandon = abandon.drop_guard();
         async move {
@@ -78,15 +111,38 @@ impl Engine for Pinned {
         .boxed()
     }
 
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Engine for Pinned {
+    fn generate(&self, task: Task, progress: Progress) -> BoxFuture<'static, Result<Made, EngineError>> {
+        self.ask(progress, |progress, reply| Command::Generate(Box::new(task), progress, reply))
+    }
+
     fn device(&self) -> Option<String> {
-        self.device.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.known().device.clone()
+    }
+
+    fn load(&self, model: ModelId, progress: Progress) -> BoxFuture<'static, Result<(), EngineError>> {
+        self.ask(progress, |progress, reply| Command::Load(model, progress, reply))
+    }
+
+    fn unload(&self, model: Option<ModelId>) -> BoxFuture<'static, Result<usize, EngineError>> {
+        let progress = Progress::new(CancellationToken::new()).0;
+        self.ask(progress, |_, reply| Command::Unload(model, reply))
+    }
+
+    fn loaded(&self) -> Vec<ModelId> {
+        self.known().loaded.clone()
     }
 }
 
 struct Attendant<B, F> {
     make: F,
     bench: Option<B>,
-    device: Arc<Mutex<Option<String>>>,
+    known: Arc<Mutex<Known>>,
 }
 
 impl<B: Bench, F: Fn() -> B> Attendant<B, F> {
@@ -94,37 +150,67 @@ impl<B: Bench, F: Fn() -> B> Attendant<B, F> {
         if let Err(error) = self.open() {
             tracing::warn!("no device yet: {error}");
         }
-        for Command { task, progress, reply } in inbox {
+        for command in inbox {
             // Whoever asked may be gone by now.
-            let made = if progress.cancelled() { Err(EngineError::Cancelled) } else { self.make(&task, progress) };
-            _ = reply.send(made);
+            match command {
+                Command::Generate(task, progress, reply) => {
+                    let unwanted = progress.cancelled();
+                    _ = reply.send(if unwanted { Err(EngineError::Cancelled) } else { self.make(&task, progress) });
+                }
+                Command::Load(model, progress, reply) => {
+                    let loaded = self.open().map_err(EngineError::from);
+                    let loaded = loaded.and_then(|_| self.working(|bench| bench.load(&model, progress)));
+                    self.remember();
+                    _ = reply.send(loaded);
+                }
+                Command::Unload(model, reply) => {
+                    let gone = self.guarded(|bench| bench.unload(model.as_ref()));
+                    self.remember();
+                    _ = reply.send(gone.map_err(EngineError::from));
+                }
+            }
         }
     }
 
     fn make(&mut self, task: &Task, progress: Progress) -> Result<Made, EngineError> {
         let device = self.open()?;
-        let output = self.guarded(|bench| bench.run(task, progress))?;
-        // A device that was lost says so by an error too; the next job opens it anew.
-        if matches!(&output, Err(EngineError::Failed(error)) if error.code == ErrorCode::Device) {
-            self.throw_away();
-        }
+        let output = self.working(|bench| bench.run(task, progress));
+        self.remember();
         Ok(Made { output: output?, device })
+    }
+
+    /// Runs `work` on the bench, which is thrown away where the device failed: the next job opens it anew.
+    fn working<T>(&mut self, work: impl FnOnce(&mut B) -> Result<T, EngineError>) -> Result<T, EngineError> {
+        match self.guarded(work)? {
+            Err(EngineError::Failed(error)) if error.code == ErrorCode::Device => {
+                self.throw_away();
+                Err(trouble::explained(error).into())
+            }
+            other => other,
+        }
+    }
+
+    /// Tells which models are loaded now.
+    fn remember(&self) {
+        let loaded = self.bench.as_ref().map_or_else(Vec::new, Bench::loaded);
+        self.known().loaded = loaded;
     }
 
     fn throw_away(&mut self) {
         let bench = self.bench.take();
         // A broken device may panic once more when its tensors are freed.
         _ = catch_unwind(AssertUnwindSafe(|| drop(bench)));
-        *self.name() = None;
+        *self.known() = Known::default();
     }
 
     /// The device's name, opened if it is not.
     fn open(&mut self) -> Result<String, ApiError> {
-        if let (Some(_), Some(name)) = (&self.bench, self.name().clone()) {
+        let name = self.known().device.clone();
+        if let (Some(_), Some(name)) = (&self.bench, name) {
             return Ok(name);
         }
         let name = self.guarded(|bench| bench.open())??;
-        *self.name() = Some(name.clone());
+        self.known().device = Some(name.clone());
         Ok(name)
     }
 
@@ -139,12 +225,12 @@ impl<B: Bench, F: Fn() -> B> Attendant<B, F> {
             self.throw_away();
             let reason = sentence(&*panic);
             tracing::error!("the engine panicked and is started again: {reason}");
-            ApiError::new(ErrorCode::Device, format!("The device failed: {reason}"))
+            trouble::device_failed(reason)
         })
     }
 
-    fn name(&self) -> std::sync::MutexGuard<'_, Option<String>> {
-        self.device.lock().unwrap_or_else(PoisonError::into_inner)
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -42,6 +42,7 @@ impl From<ApiError> for Failure {
             ErrorCode::Conflict => StatusCode::CONFLICT,
             ErrorCode::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             ErrorCode::Busy => StatusCode::SERVICE_UNAVAILABLE,
+            ErrorCode::OutOfMemory => StatusCode::INSUFFICIENT_STORAGE,
             // The last two are the ends of jobs, which no request has.
             ErrorCode::Device | ErrorCode::Internal | ErrorCode::Timeout | ErrorCode::GaveUp => {
                 StatusCode::INTERNAL_SERVER_ERROR

@@ -1,5 +1,6 @@
 //! How much memory this machine has, read from the system without opening a device.
 
+use fresco_diffusion::{Candidate, DeviceKind};
 use std::{fs, process::Command};
 
 /// Memory that a model may use.
@@ -18,6 +19,24 @@ pub struct Memory {
 /// The GPUs with memory of their own, then the machine's memory. Empty where the system says nothing.
 pub fn memories() -> Vec<Memory> {
     nvidia().into_iter().chain(amd()).chain(host()).collect()
+}
+
+/// The memory that a device computes in, as far as the system says: the machine's own for the processor, for a GPU
+/// emulated on it and for Apple's GPUs, otherwise that of the GPU of the same name, or of the only one there is.
+pub fn of_device(device: &Candidate, memories: Vec<Memory>) -> Option<Memory> {
+    let (hosts, gpus): (Vec<Memory>, Vec<Memory>) = memories.into_iter().partition(|memory| memory.host);
+    if device.software || matches!(device.kind, DeviceKind::Cpu | DeviceKind::Metal) {
+        return hosts.into_iter().next();
+    }
+    let only = gpus.len() == 1;
+    let name = device.name.to_ascii_lowercase();
+    let named = |memory: &Memory| {
+        let other = memory.name.to_ascii_lowercase();
+        name.contains(&other) || other.contains(&name)
+    };
+    // A GPU without memory of its own is known to nobody, while another one may be.
+    let integrated = ["intel", "integrated", "apple"].iter().any(|word| name.contains(word));
+    gpus.into_iter().find(|memory| named(memory) || only && !integrated)
 }
 
 fn host() -> Option<Memory> {
@@ -67,6 +86,24 @@ fn said(program: &str, arguments: &[&str]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_device_has_the_memory_of_its_name() {
+        let memory = |name: &str, host| Memory { name: name.to_owned(), total: 1 << 30, free: None, host };
+        let two = vec![memory("NVIDIA A", false), memory("NVIDIA B", false), memory("memory", true)];
+        let of = |kind, name: &str, software, memories: &[Memory]| {
+            let device = Candidate { kind, name: name.to_owned(), software, ..fresco_diffusion::device::cpu() };
+            of_device(&device, memories.to_vec()).map(|memory| memory.name)
+        };
+        assert_eq!(of(DeviceKind::Cpu, "CPU", false, &two).as_deref(), Some("memory"));
+        assert_eq!(of(DeviceKind::Vulkan, "llvmpipe", true, &two).as_deref(), Some("memory"));
+        assert_eq!(of(DeviceKind::Cuda, "NVIDIA B", false, &two).as_deref(), Some("NVIDIA B"));
+        assert_eq!(of(DeviceKind::Vulkan, "AMD C", false, &two), None);
+        let one = vec![memory("GPU card0", false), memory("memory", true)];
+        assert_eq!(of(DeviceKind::Vulkan, "AMD C (RADV)", false, &one).as_deref(), Some("GPU card0"));
+        assert_eq!(of(DeviceKind::Vulkan, "Intel(R) Graphics", false, &one), None);
+        assert_eq!(of(DeviceKind::Cpu, "CPU", false, &[]), None);
+    }
 
     #[test]
     fn the_systems_lines_are_read() {

@@ -188,6 +188,7 @@ fn wrong_words_are_refused_before_anybody_is_asked() {
         &["pull", "taesd", "--max-rate", "fast"],
         &["pull", "taesd", "--at-once", "0"],
         &["inspect", "x", "--side", "0"],
+        &["inspect", "x", "--precision", "q5"],
     ] {
         assert_eq!(models(&home, &hub.base, arguments).status.code(), Some(2), "{arguments:?}");
     }
@@ -199,17 +200,31 @@ fn wrong_words_are_refused_before_anybody_is_asked() {
 #[test]
 fn a_model_is_inspected_before_and_after_it_is_there() {
     let tiny = succeeds(run(&["models", "inspect", "fresco-tiny"]));
-    for words in
-        ["text_encoder", "436096", "unet", "4540836", "vae", "f16", "one component at a time", "This machine: "]
-    {
+    for words in [
+        "text_encoder",
+        "436096",
+        "unet",
+        "4540836",
+        "vae",
+        "16-bit weights (f16)",
+        "by your own choice",
+        "This machine: ",
+    ] {
         assert!(tiny.contains(words), "{words}: {tiny}");
     }
     let large = succeeds(run(&["models", "inspect", "sd3.5-large"]));
     assert!(large.contains("Not on this machine") && large.contains("transformer"), "{large}");
-    let json = succeeds(run(&["models", "inspect", EMBEDDED, "--json", "--side", "256"]));
+    let size = ["--width", "256", "--height", "128"];
+    let json = succeeds(run(&[&["models", "inspect", EMBEDDED, "--json"], &size[..]].concat()));
     let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
-    assert_eq!((&json["components"][1]["name"], &json["side"]), (&"unet".into(), &256.into()));
+    assert_eq!((&json["components"][1]["name"], &json["width"]), (&"unet".into(), &256.into()));
     assert_eq!(json["components"][1]["parameters"], 4_540_836);
+    let needs = json["needs"].as_array().expect("a list");
+    let peak = |i: usize| needs[i]["peak"].as_u64().expect("bytes");
+    assert!(needs.len() == 7 && peak(0) > peak(1), "{json}");
+    assert_eq!((&needs[1]["savings"]["precision"], &needs[1]["automatic"]), (&"f16".into(), &true.into()));
+    let only = succeeds(run(&["models", "inspect", EMBEDDED, "--precision", "q4", "--side", "256"]));
+    assert!(only.contains("4-bit weights (q4)") && !only.contains("32-bit"), "{only}");
     let file = format!("{EMBEDDED}/vae/diffusion_pytorch_model.safetensors");
     assert!(succeeds(run(&["models", "inspect", &file])).contains("1546119"));
     let cut = folder("inspect").join("cut.safetensors");

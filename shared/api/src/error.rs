@@ -28,8 +28,10 @@ pub enum ErrorCode {
     Timeout,
     /// It was tried too often and never finished.
     GaveUp,
-    /// The device ran out of memory, was lost, or refused a shader.
+    /// The device was lost, or refused a shader.
     Device,
+    /// The model does not fit the device, or the device ran out of memory; the message says what would help.
+    OutOfMemory,
     /// Something broke that the caller cannot mend.
     Internal,
 }

@@ -6,32 +6,47 @@ use crate::{
     config::model_path,
     models::{
         ModelFiles,
-        inspect::{self, Need, Part, Thrift, needs},
+        inspect::{self, Line, Part, lines, outline},
         library::{FoundKind, Library},
         machine::{Memory, memories},
         published::Published,
     },
 };
 use clap::Args;
+use fresco_diffusion::{Precision, fit::Outline};
 use serde_json::json;
 use std::path::Path;
 
 /// Show what a model is made of and what memory it takes.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Inspect {
-    /// A model's name, a diffusers folder, or a .safetensors file.
+    /// A model's name, a diffusers folder, or a .safetensors or .gguf file.
     model: String,
     /// The picture's side in pixels; the model's own otherwise.
-    #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(8..=8192))]
+    #[arg(long, value_name = "PIXELS", value_parser = side())]
     side: Option<u32>,
+    /// The picture's width in pixels.
+    #[arg(long, value_name = "PIXELS", value_parser = side())]
+    width: Option<u32>,
+    /// The picture's height in pixels.
+    #[arg(long, value_name = "PIXELS", value_parser = side())]
+    height: Option<u32>,
+    /// Only with weights of this precision: f32, f16, bf16, q8 or q4.
+    #[arg(long)]
+    precision: Option<Precision>,
     /// One line of JSON.
     #[arg(long)]
     json: bool,
 }
 
+fn side() -> clap::builder::RangedI64ValueParser<u32> {
+    clap::value_parser!(u32).range(8..=8192)
+}
+
 /// What was found out.
 struct Report {
     parts: Vec<Part>,
+    outline: Outline,
     /// The model's own side in pixels.
     side: u32,
     /// Said by the catalogue, not read from files.
@@ -42,17 +57,21 @@ impl Inspect {
     pub(super) fn run(self, home: &Path) -> Result<(), Problem> {
         let report = self.report(home)?;
         let side = self.side.unwrap_or(report.side);
-        let (needs, memories) = (needs(&report.parts, side), memories());
+        let (width, height) = (self.width.unwrap_or(side), self.height.unwrap_or(side));
+        let (needs, memories) = (lines(&report.outline, (width, height), self.precision), memories());
         if self.json {
             let memories: Vec<_> = memories
                 .iter()
                 .map(|memory| json!({"name": memory.name, "total": memory.total, "free": memory.free}))
                 .collect();
-            say(json!({"components": report.parts, "side": side, "needs": needs, "memories": memories}));
+            let (components, size) = (&report.parts, (width, height));
+            say(json!({
+                "components": components, "width": size.0, "height": size.1, "needs": needs, "memories": memories,
+            }));
             return Ok(());
         }
         show_parts(&report);
-        show_needs(side, &needs, &memories);
+        show_needs((width, height), &needs, &memories);
         Ok(())
     }
 
@@ -70,25 +89,30 @@ impl Inspect {
         match (source::find(home, Some(&self.model)), place) {
             (Ok((_, model)), _) => {
                 let parts = inspect::folder(&model.files)?;
-                Ok(Report { parts, side: model.info.default_side, from_catalogue: false })
+                let outline = outline(&parts, Some(&model.files));
+                Ok(Report { parts, outline, side: model.info.default_side, from_catalogue: false })
             }
             // A part of a model, or a kind that is not built, can still be looked at.
             (Err(_), Some(place)) => {
                 let parts = inspect::folder(&ModelFiles::of_folder(&place))?;
-                Ok(Report { side: guess_side(&parts), parts, from_catalogue: false })
+                Ok(guessed(parts))
             }
             (Err(problem), None) => {
                 let entry = Published::find(&self.model).ok_or(problem)?;
                 let side = entry.defaults.as_ref().map_or(512, |defaults| defaults.side);
-                Ok(Report { parts: inspect::published(entry), side, from_catalogue: true })
+                Ok(Report { side, from_catalogue: true, ..guessed(inspect::published(entry)) })
             }
         }
     }
 }
 
 fn single(path: &Path) -> Result<Report, Problem> {
-    let parts = inspect::single_file(path)?;
-    Ok(Report { side: guess_side(&parts), parts, from_catalogue: false })
+    Ok(guessed(inspect::single_file(path)?))
+}
+
+/// What the sizes alone say.
+fn guessed(parts: Vec<Part>) -> Report {
+    Report { side: guess_side(&parts), outline: outline(&parts, None), parts, from_catalogue: false }
 }
 
 /// Large models were trained for large pictures.
@@ -108,20 +132,26 @@ fn show_parts(report: &Report) {
     }
 }
 
-fn show_needs(side: u32, needs: &[Need], memories: &[Memory]) {
-    say(format_args!("\nMemory for a picture of {side} x {side} pixels, estimated from sizes:"));
-    for need in needs {
-        if need.thrift == Thrift::HalfWeights {
-            say("  What it would take with savings that are not built yet:");
+fn show_needs((width, height): (u32, u32), needs: &[Line], memories: &[Memory]) {
+    say(format_args!("\nMemory for a picture of {width} x {height} pixels, estimated; with the first that fits:"));
+    let mut by_hand = false;
+    for line in needs {
+        if !line.automatic && !by_hand {
+            by_hand = true;
+            say("  and by your own choice, since it is seen in the picture:");
         }
         let fits: Vec<String> = memories
             .iter()
             .map(|memory| {
-                let fits = if need.bytes <= memory.free.unwrap_or(memory.total) { "fits" } else { "does not fit" };
-                format!("{fits} {}", memory.name)
+                let fits = line.need.peak <= memory.free.unwrap_or(memory.total);
+                format!("{} {}", if fits { "fits" } else { "does not fit" }, memory.name)
             })
             .collect();
-        say(format_args!("  {:<32} {:>10}  {}", need.thrift.to_string(), human(need.bytes), fits.join("; ")));
+        let (savings, peak) = (line.savings.to_string(), human(line.need.peak));
+        say(format_args!("  {savings:<78} {peak:>10}  {}", fits.join("; ")));
+    }
+    if memories.is_empty() {
+        say("How much memory this machine has is not known.");
     }
     for memory in memories {
         let free = memory.free.map_or_else(String::new, |free| format!(", {} of it free", human(free)));

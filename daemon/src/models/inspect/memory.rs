@@ -1,84 +1,57 @@
-//! How much memory a picture takes, under settings that take ever less. Estimates, from sizes alone.
+//! How much memory a picture takes, under settings that take ever less. Estimates, from headers and configuration.
 
 use super::{Part, Role};
+use crate::models::ModelFiles;
+use fresco_diffusion::{
+    Part as Use, Pipeline, Precision,
+    fit::{Need, Outline, Savings, Work},
+};
+use futures_executor::block_on;
 use serde::Serialize;
-use std::fmt;
-
-/// What is done to save memory; each includes the ones before it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Thrift {
-    /// Every component on the device at once, weights as f32.
-    Nothing,
-    /// Weights as f16.
-    HalfWeights,
-    /// Text encoders leave the device once the prompt is read.
-    TextOffloaded,
-    /// The picture is decoded in tiles of 256 pixels.
-    TiledVae,
-    /// One component on the device at a time.
-    OneAtATime,
-}
-
-impl Thrift {
-    /// Every setting, the most generous first.
-    pub const ALL: [Thrift; 5] =
-        [Thrift::Nothing, Thrift::HalfWeights, Thrift::TextOffloaded, Thrift::TiledVae, Thrift::OneAtATime];
-}
-
-impl fmt::Display for Thrift {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Thrift::Nothing => "everything loaded, f32 weights",
-            Thrift::HalfWeights => "everything loaded, f16 weights",
-            Thrift::TextOffloaded => "and text encoders offloaded",
-            Thrift::TiledVae => "and the VAE tiled",
-            Thrift::OneAtATime => "and one component at a time",
-        })
-    }
-}
 
 /// What a picture takes under one setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Need {
+pub struct Line {
     /// The setting.
-    pub thrift: Thrift,
-    /// The most bytes on the device at any moment.
-    pub bytes: u64,
+    pub savings: Savings,
+    /// Whether the engine takes it by itself; the others are for somebody to decide on.
+    pub automatic: bool,
+    /// The bytes.
+    #[serde(flatten)]
+    pub need: Need,
 }
 
-/// What a square picture of `side` pixels takes, with guidance, for each setting.
-pub fn needs(parts: &[Part], side: u32) -> Vec<Need> {
-    Thrift::ALL.iter().map(|thrift| Need { thrift: *thrift, bytes: need(parts, side, *thrift) }).collect()
-}
-
-fn need(parts: &[Part], side: u32, thrift: Thrift) -> u64 {
-    let width = if thrift == Thrift::Nothing { 4 } else { 2 };
-    let of =
-        |role: Role| parts.iter().filter(|part| part.role == role).map(|part| part.parameters).sum::<u64>() * width;
-    let (text, denoiser) = (of(Role::TextEncoder), of(Role::Denoiser));
-    let vae = of(Role::Vae) + of(Role::Other);
-    let step = step(parts, side);
-    let decode = decode(if thrift >= Thrift::TiledVae { side.min(256) } else { side });
-    match thrift {
-        Thrift::Nothing | Thrift::HalfWeights => text + denoiser + vae + step.max(decode),
-        Thrift::TextOffloaded | Thrift::TiledVae => text.max(denoiser + vae + step.max(decode)),
-        Thrift::OneAtATime => text.max(denoiser + step).max(vae + decode),
+/// A model as memory sees it, from its parts; `files` are those of a whole model, where there is one.
+pub fn outline(parts: &[Part], files: Option<&ModelFiles>) -> Outline {
+    let facts = files.and_then(|files| block_on(Pipeline::inspect(files)).ok());
+    let transformer = parts.iter().any(|part| part.name == "transformer");
+    Outline {
+        parts: parts.iter().map(|part| (purpose(part.role), part.footprint)).collect(),
+        work: facts.map_or_else(|| Work::guessed(transformer), |facts| facts.work),
     }
 }
 
-/// Two predictions at once, f32. A UNet keeps some eight maps of 320 channels at the latents' full size, a
-/// transformer some sixteen of 2432 channels at a quarter of its positions.
-fn step(parts: &[Part], side: u32) -> u64 {
-    let positions = u64::from(side / 8).pow(2);
-    let transformer = parts.iter().any(|part| part.name == "transformer");
-    if transformer { positions / 4 * 2432 * 16 * 4 * 2 } else { positions * 320 * 8 * 4 * 2 }
+fn purpose(role: Role) -> Use {
+    match role {
+        Role::TextEncoder => Use::Text,
+        Role::Denoiser => Use::Denoiser,
+        Role::Vae | Role::Other => Use::Autoencoder,
+    }
 }
 
-/// The decoder's last levels have 256 channels at the picture's full size, and three such maps at once, f32.
-fn decode(side: u32) -> u64 {
-    u64::from(side).pow(2) * 256 * 3 * 4
+/// What a picture of `size` takes with guidance, for each setting, the most generous first; with `precision` only the
+/// settings of that precision.
+pub fn lines(outline: &Outline, size: (u32, u32), precision: Option<Precision>) -> Vec<Line> {
+    let own = outline.ladder().into_iter().map(|savings| (savings, true));
+    let mut lines: Vec<Line> = Vec::new();
+    for (savings, automatic) in own.chain(outline.beyond().map(|savings| (savings, false))) {
+        let savings = Savings { precision: precision.unwrap_or(savings.precision), ..savings };
+        if lines.iter().all(|line| line.savings != savings) {
+            lines.push(Line { savings, automatic, need: outline.need(size, savings) });
+        }
+    }
+    lines
 }
 
 #[cfg(test)]
@@ -91,9 +64,24 @@ mod tests {
         for id in ["sd-turbo", "sd-1.5", "sdxl-base", "sd3.5-large"] {
             let entry = Published::find(id).expect("an entry");
             let side = entry.defaults.as_ref().expect("defaults").side;
-            let bytes: Vec<u64> = needs(&published(entry), side).iter().map(|need| need.bytes).collect();
-            assert!(bytes.is_sorted_by(|more, less| more >= less), "{id}: {bytes:?}");
-            assert!(bytes[0] > 2 * bytes[4] && bytes[4] > 1 << 30, "{id}: {bytes:?}");
+            let outline = outline(&published(entry), None);
+            let peaks = |precision| -> Vec<u64> {
+                lines(&outline, (side, side), precision).iter().map(|line| line.need.peak).collect()
+            };
+            let all = peaks(None);
+            assert!(all.is_sorted_by(|more, less| more >= less), "{id}: {all:?}");
+            assert!(all[0] > 2 * all[4] && all[6] > 1 << 29, "{id}: {all:?}");
+            assert!(peaks(Some(Precision::F32)).len() < all.len(), "{id}");
         }
+    }
+
+    #[test]
+    fn the_embedded_model_is_outlined_by_its_own_configuration() {
+        let parts = super::super::folder(&ModelFiles::Embedded).expect("its weights");
+        let known = outline(&parts, Some(&ModelFiles::Embedded));
+        assert!(known.is_narrow() && known.work != Work::guessed(false));
+        let facts = block_on(Pipeline::inspect(&ModelFiles::Embedded)).expect("a model");
+        let savings = Savings::default();
+        assert_eq!(known.need((256, 256), savings), facts.outline().need((256, 256), savings));
     }
 }

@@ -1,14 +1,15 @@
 //! What a model's files say of themselves: parameters, precision and bytes of each component, and what it takes to run it.
 
-mod header;
 mod memory;
 
-pub use memory::{Need, Thrift, needs};
+pub use memory::{Line, lines, outline};
 
-use super::{ModelFiles, folder::Folder, published::Published};
-use fresco_diffusion::{Source, SourceError};
+use super::{ModelFiles, published::Published};
+use fresco_diffusion::{
+    LoadError, Source, SourceError,
+    weights::{self, Entry, Footprint},
+};
 use futures_executor::block_on;
-use header::{Tensor, tensors};
 use serde::Serialize;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -61,6 +62,9 @@ pub struct Part {
     pub bytes: u64,
     /// Parameters by type, such as `F16`.
     pub types: BTreeMap<String, u64>,
+    /// Their bytes on a device, at each precision.
+    #[serde(skip)]
+    pub footprint: Footprint,
 }
 
 /// Weights that cannot be inspected.
@@ -79,6 +83,16 @@ impl From<SourceError> for InspectError {
     }
 }
 
+impl From<LoadError> for InspectError {
+    fn from(error: LoadError) -> Self {
+        match error {
+            LoadError::Source(error) => error.into(),
+            LoadError::Bad { file, reason } => Self { file, reason },
+            other => Self { file: "model".to_owned(), reason: other.to_string() },
+        }
+    }
+}
+
 /// The components of a folder, in the order in which they are used.
 ///
 /// # Errors
@@ -87,8 +101,8 @@ pub fn folder(files: &ModelFiles) -> Result<Vec<Part>, InspectError> {
     let mut parts = Vec::new();
     for folder in FOLDERS {
         let mut all = Vec::new();
-        for file in weights(files, folder)? {
-            all.extend(tensors(files, &file)?);
+        for file in weight_files(files, folder)? {
+            all.extend(block_on(weights::header(files, &file))?.tensors.into_values());
         }
         if !all.is_empty() {
             parts.push(part(folder, &all));
@@ -100,48 +114,55 @@ pub fn folder(files: &ModelFiles) -> Result<Vec<Part>, InspectError> {
     }
 }
 
-/// The components in a single safetensors file, told by the names of its tensors.
+/// The components in a single file, safetensors or GGUF, told by the names of its tensors.
 ///
 /// # Errors
 /// The file is damaged or of another form.
 pub fn single_file(path: &Path) -> Result<Vec<Part>, InspectError> {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    if !name.to_ascii_lowercase().ends_with(".safetensors") {
-        return Err(InspectError { file: name, reason: "only safetensors headers can be read so far".to_owned() });
-    }
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let files = ModelFiles::Folder(Folder::at(parent));
-    let mut groups: BTreeMap<&str, Vec<Tensor>> = BTreeMap::new();
-    for tensor in tensors(&files, &name)? {
-        let found = PREFIXES.iter().find(|(prefix, _)| tensor.name.starts_with(prefix));
-        groups.entry(found.map_or("other", |(_, group)| group)).or_default().push(tensor);
+    let files = ModelFiles::of_folder(parent);
+    let mut groups: BTreeMap<&str, Vec<Entry>> = BTreeMap::new();
+    for (tensor, entry) in block_on(weights::header(&files, &name))?.tensors {
+        let found = PREFIXES.iter().find(|(prefix, _)| tensor.starts_with(prefix));
+        groups.entry(found.map_or("other", |(_, group)| group)).or_default().push(entry);
     }
     Ok(groups.iter().map(|(group, tensors)| part(group, tensors)).collect())
 }
 
 /// What a published model's architecture says, before it is fetched.
 pub fn published(entry: &Published) -> Vec<Part> {
-    let part = |component: &super::published::Component| Part {
-        name: component.folder.clone(),
-        role: role(&component.folder),
-        parameters: component.parameters,
-        bytes: component.parameters * 2,
-        types: BTreeMap::from([("F16".to_owned(), component.parameters)]),
+    // Convolutions are about half of a UNet, and nearly all of an autoencoder.
+    let matrices = |role: Role, name: &str| match role {
+        Role::TextEncoder => 100,
+        Role::Denoiser if name == "transformer" => 100,
+        Role::Denoiser => 50,
+        Role::Vae | Role::Other => 0,
+    };
+    let part = |component: &super::published::Component| {
+        let (name, parameters) = (component.folder.clone(), component.parameters);
+        let role = role(&name);
+        let footprint = Footprint::of_parameters(parameters, matrices(role, &name));
+        let types = BTreeMap::from([("F16".to_owned(), parameters)]);
+        Part { name, role, parameters, bytes: parameters * 2, types, footprint }
     };
     entry.components.iter().map(part).collect()
 }
 
-fn part(name: &str, tensors: &[Tensor]) -> Part {
+fn part(name: &str, tensors: &[Entry]) -> Part {
+    let parameters = |entry: &Entry| entry.shape.iter().fold(1_u64, |all, side| all.saturating_mul(*side as u64));
     let mut types = BTreeMap::new();
-    for tensor in tensors {
-        *types.entry(tensor.dtype.clone()).or_default() += tensor.parameters;
+    for entry in tensors {
+        let kind = entry.storage.as_ref().map_or_else(Clone::clone, |storage| storage.name().to_owned());
+        *types.entry(kind).or_default() += parameters(entry);
     }
     Part {
         name: name.to_owned(),
         role: role(name),
-        parameters: tensors.iter().map(|tensor| tensor.parameters).sum(),
-        bytes: tensors.iter().map(|tensor| tensor.bytes).sum(),
+        parameters: tensors.iter().map(parameters).sum(),
+        bytes: tensors.iter().map(|entry| entry.range.end - entry.range.start).sum(),
         types,
+        footprint: Footprint::of(tensors),
     }
 }
 
@@ -155,7 +176,7 @@ fn role(name: &str) -> Role {
 }
 
 /// The files of a folder's weights: those that a loader takes, not every form that lies there.
-fn weights(files: &ModelFiles, folder: &str) -> Result<Vec<String>, InspectError> {
+fn weight_files(files: &ModelFiles, folder: &str) -> Result<Vec<String>, InspectError> {
     #[derive(serde::Deserialize)]
     struct Index {
         weight_map: BTreeMap<String, String>,
