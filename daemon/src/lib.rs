@@ -75,7 +75,7 @@ pub async fn serve(
     let data = Database::open(&config.home).await.map_err(io::Error::other)?;
     let images = Images::open(&config.home, None, data.reader().clone(), data.writer().clone());
     let images = images.map_err(io::Error::other)?;
-    let (queue, _alone) = open_queue(&config, &data, &images).await?;
+    let (queue, _alone) = open_queue(&config, &data, &images, catalogue.clone()).await?;
     let mut workers: Vec<JoinHandle<()>> = (0..config.queue.concurrent.max(1))
         .map(|_| worker::work(queue.clone(), engine.clone(), config.queue.timeout, stopping.clone()))
         .map(tokio::spawn)
@@ -106,9 +106,14 @@ pub async fn serve(
 }
 
 /// The queue as the last run left it. Jobs that ran then wait again, if nobody else may be running them.
-async fn open_queue(config: &Config, data: &Database, images: &Images) -> io::Result<(Queue, Option<File>)> {
+async fn open_queue(
+    config: &Config,
+    data: &Database,
+    images: &Images,
+    catalogue: Arc<Catalogue>,
+) -> io::Result<(Queue, Option<File>)> {
     let store = SqliteStore::new(data.clone(), config.queue);
-    let queue = Queue::new(Arc::new(store), images.blobs().clone());
+    let queue = Queue::new(Arc::new(store), images.blobs().clone(), catalogue);
     let alone = data::alone(&config.home)?;
     match alone {
         Some(_) => images.sweep().map_err(io::Error::other)?,

@@ -8,7 +8,7 @@ use fresco_daemon::{
     models::Catalogue,
 };
 use fresco_diffusion::{DeviceKind, Picture};
-use reqwest::StatusCode;
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use std::{io::Cursor, sync::Arc};
 
@@ -51,7 +51,9 @@ fn pixels(image: &str) -> Picture {
 
 /// Sends a request, waits for its picture, and checks that its echo is short.
 async fn made(daemon: &Daemon, route: &str, body: &Value) -> (Job, Picture) {
-    let answer = daemon.post(route, body).await;
+    // The same again is to be made again, not remembered.
+    let ask = daemon.ask(Method::POST, route).header("cache-control", "no-cache").json(body);
+    let answer = ask.send().await.expect("answers");
     let status = answer.status();
     let text = answer.text().await.expect("an answer");
     assert_eq!(status, StatusCode::ACCEPTED, "{text}");

@@ -1,7 +1,11 @@
-//! A submit that comes twice is one submit, if it says so.
+//! What comes twice: a submit that says so is one submit, and a picture that was made before is not made again.
 
-use crate::support::daemon::{Daemon, refused};
+use crate::support::{
+    daemon::{Daemon, config, refused},
+    events,
+};
 use fresco_api::{Batch, ErrorCode, Job, JobStatus, routes};
+use fresco_daemon::engine::fake;
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 
@@ -66,4 +70,36 @@ async fn many_at_once_with_one_key_are_one_job() {
     let mut ids = asked.join_all().await;
     ids.dedup();
     assert_eq!(ids.len(), 1);
+}
+
+#[tokio::test]
+async fn a_picture_with_a_fixed_seed_is_made_once() {
+    let config = config();
+    let start = || {
+        let engine = fake::start(std::time::Duration::from_millis(1)).expect("a thread");
+        Daemon::with(config.clone(), std::sync::Arc::new(engine))
+    };
+    let daemon = start().await;
+    let body = json!({"prompt": "a tent", "steps": 2, "seed": 5});
+    let first = daemon.submit(body.clone()).await;
+    let first = daemon.wait_for(&first.id, JobStatus::Completed).await.result.expect("a result");
+    assert!(!first.cached);
+    let again = daemon.submit(body.clone()).await;
+    assert_eq!(again.status, JobStatus::Completed, "it is answered at once");
+    let shown = again.result.expect("a result");
+    assert!(shown.cached && shown.images == first.images && shown.parameters == first.parameters);
+    let told = events::all(events::open(&daemon, &again.id, None).await).await;
+    assert_eq!(told.iter().map(|sent| sent.name.as_str()).collect::<Vec<_>>(), ["queued", "done"]);
+    daemon.stop().await;
+
+    let daemon = start().await;
+    let after = daemon.submit(body.clone()).await;
+    assert!(after.result.is_some_and(|result| result.cached), "also after a restart");
+    for other in [json!({"prompt": "a tent", "steps": 3, "seed": 5}), json!({"prompt": "a tent", "steps": 2})] {
+        assert_eq!(daemon.submit(other).await.status, JobStatus::Queued);
+    }
+    let anew = daemon.ask(Method::POST, routes::TEXT2IMG).header("cache-control", "no-cache").json(&body).send().await;
+    let anew: Job = anew.expect("answers").json().await.expect("a job");
+    let made = daemon.wait_for(&anew.id, JobStatus::Completed).await.result.expect("a result");
+    assert!(!made.cached && made.images == first.images, "made anew, it is the same");
 }

@@ -81,9 +81,11 @@ impl Daemon {
         answer.json().await.expect("a job")
     }
 
-    /// A job of `steps` steps.
+    /// A job of `steps` steps that was never asked for before.
     pub async fn submit_steps(&self, steps: u32) -> Job {
-        self.submit(json!({"prompt": "a red tent", "steps": steps, "seed": 7})).await
+        static SEED: AtomicU32 = AtomicU32::new(1);
+        let seed = SEED.fetch_add(1, Ordering::Relaxed);
+        self.submit(json!({"prompt": "a red tent", "steps": steps, "seed": seed})).await
     }
 
     pub async fn job(&self, id: &JobId) -> Job {

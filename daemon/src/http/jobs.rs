@@ -43,7 +43,18 @@ pub(super) async fn text2img(
     let model = model(&app, request.model.clone()).await?;
     let params = request.resolve(&model, random_seed())?;
     let key = repeat::key(&headers, routes::TEXT2IMG, &request)?;
-    submit(&app, owner, view, key, plain_job(JobKind::Text2img, request.into(), params)).await
+    let job = plain_job(JobKind::Text2img, request.into(), params);
+    submit(&app, owner, view, key, again(&app, &headers, job).await?).await
+}
+
+/// A job with its answer, if it is known: only with a seed of the client's own is the same request the same picture.
+/// `Cache-Control: no-cache` has it made anew.
+pub(super) async fn again(app: &App, headers: &HeaderMap, job: NewJob) -> Result<NewJob, Failure> {
+    let control = headers.get(header::CACHE_CONTROL).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if job.request.image().seed.is_none() || control.contains("no-cache") || control.contains("no-store") {
+        return Ok(job);
+    }
+    Ok(app.queue.answered(job).await?)
 }
 
 /// Puts one job into the queue: 202, the job, and where it is; 200 when the same submit came before.

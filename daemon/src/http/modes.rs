@@ -46,5 +46,5 @@ where
     let key = repeat::key(&headers, route, &ready.request)?;
     let (inputs, input_bytes) = app.queue.keep(ready.files).await?;
     let job = NewJob { inputs, input_bytes, ..plain_job(M::KIND, ready.request, ready.task.params) };
-    jobs::submit(&app, owner, view, key, job).await
+    jobs::submit(&app, owner, view, key, jobs::again(&app, &headers, job).await?).await
 }

@@ -2,6 +2,7 @@
 //!
 //! [`store`] has the truth, [`worker`] does the work, and this handle ties them to the events.
 
+mod answers;
 mod edits;
 mod error;
 mod events;
@@ -25,7 +26,7 @@ pub use sql::SqliteStore;
 pub(crate) use stream::{Feedings, Story};
 pub(crate) use take_in::plain_job;
 
-use crate::images::Blobs;
+use crate::{images::Blobs, models::Catalogue};
 use events::EventLogs;
 use feed::Feed;
 use fresco_api::{Batch, BatchId, Job, JobId, ModelId, QueueStatus};
@@ -49,6 +50,8 @@ pub struct Queue(Arc<Shared>);
 struct Shared {
     store: Arc<dyn JobStore>,
     blobs: Blobs,
+    /// Tells the files apart that make pictures.
+    catalogue: Arc<Catalogue>,
     events: EventLogs,
     feed: Feed,
     /// Jobs that an engine of this process works on.
@@ -77,11 +80,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Queue {
-    /// A queue over a store and the place where pictures lie.
-    pub fn new(store: Arc<dyn JobStore>, blobs: Blobs) -> Self {
+    /// A queue over a store, the place where pictures lie, and the models that make them.
+    pub fn new(store: Arc<dyn JobStore>, blobs: Blobs, catalogue: Arc<Catalogue>) -> Self {
         let (events, feed) = (EventLogs::new(LOGS_KEPT), Feed::new());
         let (running, loaded, work) = (Mutex::default(), Mutex::default(), Notify::new());
-        Self(Arc::new(Shared { store, blobs, events, feed, running, loaded, work }))
+        Self(Arc::new(Shared { store, blobs, catalogue, events, feed, running, loaded, work }))
     }
 
     /// One job as it is stored.

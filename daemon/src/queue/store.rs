@@ -1,6 +1,6 @@
 //! Where the truth about jobs lives. Every policy of the queue is behind this trait, whatever stores it.
 
-use crate::images::BlobHash;
+use crate::images::{BlobHash, cache::CacheKey};
 use fresco_api::{
     AnyRequest, ApiError, Batch, BatchId, BatchRequest, ImageId, Job, JobEvent, JobId, JobKind, JobResult, JobStatus,
     ModelId, Params, Priority, QueueStatus,
@@ -152,6 +152,17 @@ pub struct Finished {
     pub result: JobResult,
     /// The pictures.
     pub outputs: Vec<Output>,
+    /// What it answers, where it can be given again.
+    pub answered: Option<Answered>,
+}
+
+/// What a result answers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answered {
+    /// What it depends on.
+    pub key: CacheKey,
+    /// The job that made the pictures.
+    pub made_by: JobId,
 }
 
 /// How the work on a job ended.
@@ -326,6 +337,9 @@ pub trait JobReads: Send + Sync + 'static {
     /// An owner's jobs that have ended since some time, the first one first, and those that have not ended; of each
     /// at most `limit`.
     fn since(&self, owner: &str, time: SystemTime, limit: usize) -> Answer<'_, Vec<Stored>>;
+
+    /// The pictures that answered a key before, and the job that made them.
+    fn answer(&self, key: &CacheKey) -> Answer<'_, Option<(JobId, Vec<Output>)>>;
 
     /// A batch with its jobs, and whose it is.
     fn batch(&self, id: &BatchId) -> Answer<'_, Option<(Batch, String)>>;

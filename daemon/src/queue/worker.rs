@@ -3,12 +3,12 @@
 use super::{
     Queue, Running, lock,
     report::Report,
-    store::{Finish, Finished, Kept, Lease, Outcome, Output, StoreError},
+    store::{Answered, Finish, Finished, Kept, Lease, Outcome, Output, StoreError},
 };
 use crate::{
     crash,
     engine::{Engine, EngineError, Made, Progress, Task},
-    images::history::new_id,
+    images::{cache::CacheKey, history::new_id},
 };
 use fresco_api::{ApiError, ErrorCode, JobResult};
 use futures_util::FutureExt;
@@ -94,10 +94,12 @@ impl Worker<'_> {
         let cancel = self.stopping.child_token();
         let running = Running { cancel: cancel.clone(), percent: 0 };
         lock(&self.queue.0.running).insert(lease.job.clone(), running);
+        // Before the files are read: should they change meanwhile, the result is not taken for that of the new ones.
+        let key = self.queue.cache_key(&lease.params).await;
         let made = self.follow(&lease, &cancel).await;
         lock(&self.queue.0.running).remove(&lease.job);
         let outcome = match made {
-            Ok(made) => self.completed(made, &lease, started).await,
+            Ok(made) => self.completed(made, &lease, started, key).await,
             Err(EngineError::Cancelled) if self.stopping.is_cancelled() => return self.give_back(&lease).await,
             Err(EngineError::Cancelled) => Outcome::Cancelled,
             Err(EngineError::Failed(error)) => Outcome::Failed(error),
@@ -196,7 +198,7 @@ impl Worker<'_> {
     }
 
     /// Stores a picture: only then its job may say that it is completed.
-    async fn completed(&self, made: Made, lease: &Lease, started: Instant) -> Outcome {
+    async fn completed(&self, made: Made, lease: &Lease, started: Instant, key: Option<CacheKey>) -> Outcome {
         let params = lease.params.clone();
         let (width, height) = (made.output.picture.width, made.output.picture.height);
         let encoding = tokio::task::spawn_blocking(move || made.output.picture.png_with(&params));
@@ -215,7 +217,8 @@ impl Worker<'_> {
         let (parameters, time_taken) = (lease.params.clone(), milliseconds(started));
         let result = JobResult { images: Vec::new(), seed: parameters.seed, parameters, time_taken, cached: false };
         let output = Output { image: new_id(), hash, bytes, width, height };
-        Outcome::Completed(Box::new(Finished { result, outputs: vec![output] }))
+        let answered = key.map(|key| Answered { key, made_by: lease.job.clone() });
+        Outcome::Completed(Box::new(Finished { result, outputs: vec![output], answered }))
     }
 }
 

@@ -109,6 +109,7 @@ pub fn made(name: &str) -> Finished {
     let result = JobResult { images: Vec::new(), seed: 1, parameters: params(), time_taken: 10, cached: false };
     let hash = BlobHash::of(name.as_bytes());
     Finished {
+        answered: None,
         result,
         outputs: vec![Output { image: ImageId(format!("image-{name}")), hash, bytes: 9, width: 64, height: 64 }],
     }

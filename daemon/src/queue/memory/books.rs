@@ -145,7 +145,7 @@ impl Books {
         if let Some(made) = new.made {
             if let Some(record) = self.records.get_mut(&new.id) {
                 record.stored.job.started_at = Some(rfc3339(now));
-                record.stored.kept.last = Some(1);
+                record.stored.kept.last = Some(2);
             }
             self.end(&new.id, Outcome::Completed(made), now);
         }

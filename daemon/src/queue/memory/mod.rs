@@ -8,11 +8,11 @@ mod turns;
 use super::{
     policy,
     store::{
-        Answer, Cancel, Changed, Filter, Finish, Finished, JobEdits, JobReads, JobStore, Kept, Lease, Outcome, Place,
-        Spot, Standing, Stored, Submission, Submitted, Swept,
+        Answer, Cancel, Changed, Filter, Finish, Finished, JobEdits, JobReads, JobStore, Kept, Lease, Outcome, Output,
+        Place, Spot, Standing, Stored, Submission, Submitted, Swept,
     },
 };
-use crate::{clock::rfc3339, config::QueueLimits};
+use crate::{clock::rfc3339, config::QueueLimits, images::cache::CacheKey};
 use books::{Books, State};
 use fresco_api::{Batch, BatchId, Job, JobId, ModelId, Priority, QueueStatus};
 use futures_util::{FutureExt, future::ready};
@@ -221,6 +221,10 @@ impl JobReads for MemoryStore {
         let alive = own.iter().filter(|stored| !stored.job.status.is_final()).take(limit);
         found.extend(alive.map(|stored| (*stored).clone()));
         answer(found)
+    }
+
+    fn answer(&self, _: &CacheKey) -> Answer<'_, Option<(JobId, Vec<Output>)>> {
+        answer(None)
     }
 
     fn batch(&self, id: &BatchId) -> Answer<'_, Option<(Batch, String)>> {

@@ -65,7 +65,7 @@ pub(super) async fn finish(
     if ended.rows_affected() == 0 {
         return Ok(Finish::Stale);
     }
-    count(connection, &lease.job.0, state, made).await?;
+    count(connection, &lease.job.0, state, made, now).await?;
     if let Some(made) = made {
         remember(connection, lease, made, now).await?;
     }
@@ -105,9 +105,10 @@ async fn count(
     job: &str,
     state: State,
     made: Option<&Finished>,
+    now: i64,
 ) -> Result<(), sqlx::Error> {
     if let Some(made) = made {
-        put_outputs(connection, job, made).await?;
+        put_outputs(connection, job, made, now).await?;
     }
     if matches!(state, State::Failed | State::Dead) {
         sqlx::query("UPDATE queue SET failed = failed + 1").execute(connection).await?;
@@ -241,7 +242,7 @@ pub(super) async fn sweep(connection: &mut SqliteConnection, now: i64, all: bool
             swept.requeued.push(JobId(id));
             continue;
         }
-        count(connection, &id, state, None).await?;
+        count(connection, &id, state, None, now).await?;
         let more = consequences(connection, &id, None, now).await?;
         swept.ended.push(JobId(id));
         swept.ended.extend(more.ended);

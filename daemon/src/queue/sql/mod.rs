@@ -13,10 +13,10 @@ mod turns;
 pub(crate) use leases::gave_up;
 
 use super::store::{
-    Answer, Cancel, Changed, Filter, Finish, JobEdits, JobReads, JobStore, Kept, Lease, Outcome, Spot, Standing,
-    StoreError, Stored, Submission, Submitted, Swept,
+    Answer, Cancel, Changed, Filter, Finish, JobEdits, JobReads, JobStore, Kept, Lease, Outcome, Output, Spot,
+    Standing, StoreError, Stored, Submission, Submitted, Swept,
 };
-use crate::{config::QueueLimits, crash, data::Database};
+use crate::{config::QueueLimits, crash, data::Database, images::cache::CacheKey};
 use fresco_api::{Batch, BatchId, Job, JobId, ModelId, Priority, QueueStatus};
 use futures_util::{FutureExt, future::BoxFuture};
 use rows::milliseconds;
@@ -204,6 +204,11 @@ impl JobReads for SqliteStore {
         let (owner, time) = (owner.to_owned(), milliseconds(time));
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         self.read(move |connection| async move { reads::since(connection, &owner, time, limit).await }.boxed())
+    }
+
+    fn answer(&self, key: &CacheKey) -> Answer<'_, Option<(JobId, Vec<Output>)>> {
+        let key = key.clone();
+        self.read(move |connection| async move { reads::answer(connection, &key).await }.boxed())
     }
 
     fn batch(&self, id: &BatchId) -> Answer<'_, Option<(Batch, String)>> {

@@ -1,9 +1,15 @@
 //! What is asked of the table of jobs.
 
 use super::rows::{COLUMNS, State, outputs, parsed, stored};
-use crate::clock::rfc3339;
-use crate::queue::store::{Filter, Stored};
-use fresco_api::{Batch, BatchId, Job, QueueStatus};
+use crate::queue::store::{Filter, Output, Stored};
+use crate::{
+    clock::rfc3339,
+    images::{
+        self,
+        cache::{self, CacheKey},
+    },
+};
+use fresco_api::{Batch, BatchId, Job, JobId, QueueStatus};
 use sqlx::{AssertSqlSafe, SqliteConnection, sqlite::SqliteRow};
 use std::time::{Duration, SystemTime};
 
@@ -72,6 +78,21 @@ pub(super) async fn since(
         found.push(with_outputs(connection, row).await?);
     }
     Ok(found)
+}
+
+pub(super) async fn answer(
+    connection: &mut SqliteConnection,
+    key: &CacheKey,
+) -> Result<Option<(JobId, Vec<Output>)>, sqlx::Error> {
+    let Some(hit) = cache::lookup(connection, key).await? else { return Ok(None) };
+    let output = |stored: images::Stored| Output {
+        image: stored.image.id,
+        hash: stored.hash,
+        bytes: stored.image.bytes,
+        width: stored.image.width,
+        height: stored.image.height,
+    };
+    Ok(Some((hit.job, hit.images.into_iter().map(output).collect())))
 }
 
 pub(super) async fn batch(

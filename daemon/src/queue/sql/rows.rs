@@ -4,7 +4,10 @@ use crate::queue::{
     policy,
     store::{Finished, Kept, Output, Stored},
 };
-use crate::{clock::rfc3339, images::BlobHash};
+use crate::{
+    clock::rfc3339,
+    images::{self, BlobHash, cache},
+};
 use fresco_api::{BatchId, ImageId, Job, JobId, JobKind, JobStatus};
 use serde::{Serialize, de::DeserializeOwned};
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
@@ -182,6 +185,7 @@ pub(super) async fn put_outputs(
     connection: &mut SqliteConnection,
     job: &str,
     made: &Finished,
+    now: i64,
 ) -> Result<(), sqlx::Error> {
     let sql = "INSERT INTO job_outputs (job, position, image, hash, bytes, width, height) VALUES (?, ?, ?, ?, ?, ?, ?)";
     for (position, output) in (0i64..).zip(&made.outputs) {
@@ -195,6 +199,10 @@ pub(super) async fn put_outputs(
             .bind(output.height)
             .execute(&mut *connection)
             .await?;
+    }
+    if let Some(answered) = &made.answered {
+        let pictures = u32::try_from(made.outputs.len()).unwrap_or(u32::MAX);
+        cache::insert(connection, &answered.key, &answered.made_by, pictures, images::time(now)).await?;
     }
     let timed = i64::from(!made.result.cached);
     let took = i64::try_from(made.result.time_taken).unwrap_or(i64::MAX) * timed;

@@ -165,14 +165,15 @@ async fn insert(
     .bind(ended)
     .bind(if made.is_some() { 100 } else { 0 })
     .bind(made.map(|made| json(&made.result)).transpose()?)
-    .bind(made.map(|_| 1))
+    // It is told that it waits, and then that it is done.
+    .bind(made.map(|_| 2))
     .execute(&mut *connection)
     .await?;
     for (position, hash) in (0i64..).zip(&job.inputs) {
         put_input(connection, &job.id.0, position, &hash.to_string()).await?;
     }
     match made {
-        Some(made) => put_outputs(connection, &job.id.0, made).await,
+        Some(made) => put_outputs(connection, &job.id.0, made, now).await,
         None => Ok(()),
     }
 }
