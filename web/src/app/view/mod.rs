@@ -27,11 +27,11 @@ pub fn App() -> impl IntoView {
         <header::Header/>
         <main>
             <form class="panel" novalidate=true on:submit=move |event| { event.prevent_default(); desk.generate() }>
-                <start::StartChoice/>
                 <prompt::Prompt/>
+                <start::StartChoice/>
                 <settings::Settings/>
                 <place::PlaceChoice/>
-                <models::Models/>
+                <models::ModelChoice/>
                 <actions::Actions/>
             </form>
             <section class="work" aria-label="Pictures">
@@ -39,6 +39,7 @@ pub fn App() -> impl IntoView {
                 <strip::Strip/>
             </section>
         </main>
+        <models::ModelList/>
     }
 }
 

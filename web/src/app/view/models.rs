@@ -3,14 +3,18 @@
 use super::{desk, slot::Slot};
 use crate::desk::Desk;
 use fresco_api::ModelId;
-use fresco_web::{catalogue::Row, state::Place, words};
+use fresco_web::{
+    catalogue::{Presence, Row},
+    state::Place,
+    words,
+};
 use js_sys::Reflect;
 use leptos::prelude::*;
 use web_sys::{File, FileList};
 
-/// The model of the next picture, and the list of all.
+/// The model of the next picture, and whether it fits.
 #[component]
-pub fn Models() -> impl IntoView {
+pub fn ModelChoice() -> impl IntoView {
     let desk = desk();
     let chosen = move || desk.model.with(|model| model.as_ref().map(|model| model.id.0.clone()).unwrap_or_default());
     let options =
@@ -31,15 +35,12 @@ pub fn Models() -> impl IntoView {
             </select>
             <p class="device" data-testid="fit">{fit}</p>
         </div>
-        <details class="models" data-testid="models">
-            <summary>"Get or remove models"</summary>
-            <List/>
-        </details>
     }
 }
 
+/// Every model there is, to get and to remove.
 #[component]
-fn List() -> impl IntoView {
+pub fn ModelList() -> impl IntoView {
     let desk = desk();
     let rows = Memo::new(move |_| desk.rows());
     let ids = move || rows.with(|rows| rows.iter().map(|row| row.info.id.clone()).collect::<Vec<_>>());
@@ -49,17 +50,20 @@ fn List() -> impl IntoView {
             .map(|free| format!("This browser gives the page {} more.", words::gigabytes(free)))
     };
     view! {
-        <p class="device">{free}</p>
-        <p class="device" role="status" data-testid="models-trouble">{move || desk.trouble.get()}</p>
-        <ul class="model-list" on:dragover=move |event| event.prevent_default() on:drop=move |event| {
-            event.prevent_default();
-            if let Some(files) = event.data_transfer().and_then(|brought| brought.files()) {
-                desk.import(with_paths(&files));
-            }
-        }>
-            <For each=ids key=|id| id.0.clone() children=move |id| view! { <Entry id rows/> }/>
-        </ul>
-        <Own/>
+        <details class="models panel" data-testid="models">
+            <summary>"Get or remove models"</summary>
+            <p class="device">{free}</p>
+            <p class="device" role="status" data-testid="models-trouble">{move || desk.trouble.get()}</p>
+            <ul class="model-list" on:dragover=move |event| event.prevent_default() on:drop=move |event| {
+                event.prevent_default();
+                if let Some(files) = event.data_transfer().and_then(|brought| brought.files()) {
+                    desk.import(with_paths(&files));
+                }
+            }>
+                <For each=ids key=|id| id.0.clone() children=move |id| view! { <Entry id rows/> }/>
+            </ul>
+            <Own/>
+        </details>
     }
 }
 
@@ -69,13 +73,18 @@ fn Entry(id: ModelId, rows: Memo<Vec<Row>>) -> impl IntoView {
     let desk = desk();
     let row = Memo::new(move |_| rows.with(|rows| rows.iter().find(|row| row.info.id == id).cloned()));
     let told = move |tell: fn(&Row) -> String| row.with(|row| row.as_ref().map(tell));
+    // What never runs in a tab need not fit there.
+    let fit = move || {
+        let row = row.get().filter(|row| row.tab != Presence::Never)?;
+        Some(format!("In this browser: {}", desk.tab_fit(&row.info).words()))
+    };
     let testid = row.with_untracked(|row| row.as_ref().map(|row| format!("model-{}", row.info.id)));
     view! {
         <li class="model-entry" data-testid=testid>
             <h3>{move || told(|row| row.info.name.clone())}</h3>
             <p class="device">{move || told(|row| row.info.description.clone())}</p>
             <p class="device">{move || told(terms)}</p>
-            <p class="device">{move || row.get().map(|row| desk.tab_fit(&row.info).words().to_owned())}</p>
+            <p class="device">{fit}</p>
             <Slot place=Place::Tab row/>
             <Slot place=Place::Daemon row/>
             <p class="trouble" role="alert">{move || row.with(|row| row.as_ref()?.trouble.clone())}</p>
