@@ -113,6 +113,8 @@ async function shoot(studio, scene, name) {
   await studio.choose('daemon');
   await studio.fill(scene);
   await studio.generate();
+  // The picture stays in sight when the page is scrolled, and would be drawn where it was then.
+  await studio.page.evaluate(() => scrollTo(0, 0));
   await studio.page.screenshot({ path: join(OUT, `${name}.png`), fullPage: true });
   studio.assertQuiet();
 }
