@@ -109,11 +109,7 @@ impl Hub {
         let (_, bytes) = self.small(repository, &what, url, PAGE_BYTES).await?;
         let Revision { sha } = serde_json::from_slice(&bytes).map_err(|error| HubError::bad(&what, error))?;
         let sha = sha.unwrap_or_else(|| revision.clone());
-        if sha.len() <= 100 && sha.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)) {
-            Ok(sha)
-        } else {
-            Err(HubError::bad(&what, "its commit is no plain word"))
-        }
+        if is_commit(&sha) { Ok(sha) } else { Err(HubError::bad(&what, "its commit is no plain word")) }
     }
 }
 
@@ -138,10 +134,31 @@ impl Item {
     }
 }
 
+/// Whether a commit's name can stand in an address: dots alone would lead to another place of the hub.
+fn is_commit(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    name.len() <= 100 && name.chars().all(plain) && name.chars().any(|c| c.is_ascii_alphanumeric())
+}
+
 /// The next page, where the answer names one (RFC 8288).
 fn next_page(from: &Url, headers: &HeaderMap) -> Option<Url> {
     let links = headers.get(header::LINK)?.to_str().ok()?;
     let next = links.split(',').find(|link| link.contains("rel=\"next\""))?;
     let target = next.split_once('<')?.1.split_once('>')?.0;
     from.join(target).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_commit;
+
+    #[test]
+    fn a_commit_leads_nowhere_else() {
+        for good in ["0123456789abcdef0123456789abcdef01234567", "main", "v1.0", "refs-pr-1"] {
+            assert!(is_commit(good), "{good}");
+        }
+        for bad in ["", ".", "..", "...", "-", "a/b", "../x", "a b", "a?b", &"a".repeat(101)] {
+            assert!(!is_commit(bad), "{bad}");
+        }
+    }
 }
