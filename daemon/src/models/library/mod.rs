@@ -10,6 +10,7 @@ mod scan;
 pub use import::Imported;
 pub(crate) use manifest::MANIFEST;
 pub use manifest::{Manifest, ManifestFile};
+pub(in crate::models) use scan::is_weights;
 pub use scan::{Found, FoundKind};
 
 use super::hub::name;
@@ -17,6 +18,7 @@ use std::{
     fs::{self, File, TryLockError},
     io,
     path::{Path, PathBuf},
+    time::{Duration, SystemTime},
 };
 
 /// What cannot be done with the library.
@@ -61,6 +63,9 @@ impl LibraryError {
         Self::NoModel { path: path.display().to_string(), reason: reason.into() }
     }
 }
+
+/// A part of a file that was not touched for so long belongs to a pull that nobody goes on with.
+const ABANDONED: Duration = Duration::from_hours(24 * 30);
 
 /// The shelf and the user's own folders.
 #[derive(Clone, Debug)]
@@ -139,6 +144,7 @@ impl Library {
             // A file system without locks: nobody else can be told apart.
             Err(TryLockError::Error(_)) => {}
         }
+        forget_abandoned(&staging, SystemTime::now());
         for entry in fs::read_dir(&self.shelf).into_iter().flatten().flatten() {
             let name = entry.file_name();
             let left = [".new-", ".old-"].iter().any(|prefix| name.to_string_lossy().starts_with(prefix));
@@ -159,5 +165,44 @@ impl Library {
     /// A hidden name beside a model's.
     pub(crate) fn aside(&self, prefix: &str, id: &str) -> PathBuf {
         self.shelf.join(format!("{prefix}-{id}"))
+    }
+}
+
+/// Removes files on their way whose pull nobody went on with.
+fn forget_abandoned(staging: &Path, now: SystemTime) {
+    for entry in fs::read_dir(staging).into_iter().flatten().flatten() {
+        let Ok(found) = entry.metadata() else { continue };
+        let age = found.modified().ok().and_then(|then| now.duration_since(then).ok());
+        if found.is_file() && entry.file_name() != "lock" && age.is_some_and(|age| age > ABANDONED) {
+            _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_that_nobody_goes_on_with_are_forgotten() {
+        let home = std::env::temp_dir().join(format!("fresco-abandoned-{}", std::process::id()));
+        let library = Library::new(&home, Vec::new());
+        drop(library.lock().expect("the shelf is free"));
+        let now = SystemTime::now();
+        for (name, days) in
+            [("sha256-old.part", 31), ("sha256-old.part.json", 31), ("sha256-new.part", 29), ("lock", 99)]
+        {
+            let file = File::create(library.staging().join(name)).expect("a file");
+            file.set_modified(now - Duration::from_hours(24 * days)).expect("a time");
+        }
+        drop(library.lock().expect("the shelf is free"));
+        let mut left: Vec<String> = fs::read_dir(library.staging())
+            .expect("the folder")
+            .flatten()
+            .map(|entry| entry.file_name().to_string_lossy().into_owned())
+            .collect();
+        left.sort();
+        assert_eq!(left, ["lock", "sha256-new.part"]);
+        fs::remove_dir_all(home).expect("is removed");
     }
 }

@@ -89,7 +89,7 @@ fn look(path: &Path) -> Option<Found> {
 }
 
 /// Whether a file's name is that of weights that can be read without running anybody's code.
-pub(super) fn is_weights(name: &str) -> bool {
+pub(in crate::models) fn is_weights(name: &str) -> bool {
     let ending = name.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase());
     ending.is_some_and(|ending| ["safetensors", "gguf"].contains(&ending.as_str()))
 }
