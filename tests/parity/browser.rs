@@ -80,6 +80,8 @@ on_both! {
     cancel_between_steps = crate::pictures::cancel;
     checkpoint_replaced = crate::checkpoints::replaced;
     checkpoint_picture = crate::checkpoints::picture;
+    gguf_picture = crate::gguf::picture;
+    prompt_words = crate::prompts::words;
     lora_on_a_pipeline = crate::lora::on_a_pipeline;
     lora_applied_and_removed = crate::lora::applied_and_removed;
     packed_numbers = crate::packed::numbers;

@@ -19,6 +19,8 @@ use serde_json::Value;
 use std::{collections::BTreeMap, ops::Range};
 
 const FILE: &str = "model.safetensors";
+/// The components of Stable Diffusion 1.
+const WHOLE: [Part; 3] = [Part::Unet, Part::Vae, Part::TextEncoder];
 const FAMILIES: [(&str, Family); 4] =
     [("sd1", Family::Sd1), ("sd2", Family::Sd2), ("sdxl", Family::Sdxl), ("sd3", Family::Sd3)];
 
@@ -197,13 +199,22 @@ async fn original(parts: &[Part]) -> Vec<u8> {
     safetensors::serialize(views, None).expect("the file can be written")
 }
 
-pub async fn picture(on: &Device) {
-    let whole = [Part::Unet, Part::Vae, Part::TextEncoder];
-    let folder = Memory::new(&[(FILE, &original(&whole).await)]);
-    let beside = whole.iter().fold(a().folder, |folder, part| folder.without(&part.file()));
-    let checkpoint = Checkpoint::open(folder, &[FILE.to_owned()], beside.clone()).await.expect("the checkpoint opens");
+/// All of golden model A in the original layout, as a safetensors file.
+pub async fn original_of_a() -> Vec<u8> {
+    original(&WHOLE).await
+}
+
+/// The picture of golden model A with its weights from a file, which must be that of its folder.
+pub async fn same_picture(name: &str, file: &[u8], on: &Device) {
+    let folder = Memory::new(&[(name, file)]);
+    let beside = WHOLE.iter().fold(a().folder, |folder, part| folder.without(&part.file()));
+    let checkpoint = Checkpoint::open(folder, &[name.to_owned()], beside.clone()).await.expect("the checkpoint opens");
     let drawn = first_of_a(&Mixed(checkpoint, beside), on).await;
-    assert_eq!(drawn, first_of_a(&a().folder, on).await, "the picture of the checkpoint and of the folder");
+    assert_eq!(drawn, first_of_a(&a().folder, on).await, "the picture of {name} and of the folder");
+}
+
+pub async fn picture(on: &Device) {
+    same_picture(FILE, &original_of_a().await, on).await;
 }
 
 /// An autoencoder's file in place of a folder's own.

@@ -1,6 +1,6 @@
 //! A GGUF file of the format's own writer: our values are those of its own reader, to the bit.
 
-use crate::files::golden;
+use crate::{checkpoints, files::golden};
 use fresco_diffusion::{
     Device,
     weights::{self, Block, Storage, checkpoint, quantise_q8_0},
@@ -60,6 +60,36 @@ pub async fn to_blocks(_: &Device) {
     assert_eq!(quantise_q8_0(&[0.0; 31]), None);
     assert_eq!(quantise_q8_0(&[f32::NAN; 32]), None);
     assert_eq!(quantise_q8_0(&[f32::MAX; 32]), None);
+}
+
+/// A safetensors file in f32 as GGUF of version 3: magic, counts, one note, where each tensor is, then their bytes.
+fn as_gguf(file: &[u8]) -> Vec<u8> {
+    const ALIGNED: usize = 32;
+    let tensors = safetensors::SafeTensors::deserialize(file).expect("it is whole");
+    let text = |text: &str| [(text.len() as u64).to_le_bytes().as_slice(), text.as_bytes()].concat();
+    let mut head = b"GGUF".to_vec();
+    head.extend(3_u32.to_le_bytes());
+    head.extend((tensors.len() as u64).to_le_bytes());
+    head.extend(1_u64.to_le_bytes());
+    head.extend([text("general.architecture"), 8_u32.to_le_bytes().to_vec(), text("sd1")].concat());
+    let mut data = Vec::new();
+    for (name, view) in tensors.iter() {
+        head.extend(text(name));
+        head.extend((view.shape().len() as u32).to_le_bytes());
+        view.shape().iter().rev().for_each(|side| head.extend((*side as u64).to_le_bytes()));
+        // ggml's number of f32.
+        head.extend(0_u32.to_le_bytes());
+        head.extend((data.len() as u64).to_le_bytes());
+        data.extend_from_slice(view.data());
+        data.resize(data.len().next_multiple_of(ALIGNED), 0);
+    }
+    head.resize(head.len().next_multiple_of(ALIGNED), 0);
+    [head, data].concat()
+}
+
+/// A whole model in one GGUF file draws what its folder draws.
+pub async fn picture(on: &Device) {
+    checkpoints::same_picture("model.gguf", &as_gguf(&checkpoints::original_of_a().await), on).await;
 }
 
 /// Bytes of the 8-bit floating-point types of safetensors.

@@ -27,6 +27,7 @@ on_cpu! {
     prompt_plain = crate::prompts::plain;
     prompt_random = crate::prompts::random;
     prompt_embeddings = crate::prompts::embeddings;
+    prompt_words = crate::prompts::words;
     text_encoders = crate::texts::clips;
     text_t5 = crate::texts::t5;
     text_weighted = crate::texts::weighted;
@@ -88,6 +89,7 @@ on_cpu! {
     checkpoint_refusals = crate::checkpoints::refusals;
     gguf_values = crate::gguf::values;
     gguf_thirds = crate::gguf::thirds;
+    gguf_picture = crate::gguf::picture;
     gguf_to_blocks = crate::gguf::to_blocks;
     floats_of_a_byte = crate::gguf::eighths;
     lora_merges = crate::lora::merges;

@@ -4,8 +4,9 @@ use crate::{
     files::{a, golden},
     texts::{clip, variant},
 };
+use fresco_api::Params;
 use fresco_diffusion::{
-    Device,
+    Device, Pipeline, RunError, Silent, config,
     model::clip::Layer,
     prompt::{self, Embedding, Part, Prompt},
     tokenizer::{Tokenizer, Window},
@@ -274,7 +275,14 @@ pub async fn embeddings(on: &Device) {
     };
     let (_, expected) = said("a red house by a lake");
     let expected = (read(expected.states).await, read(expected.pooled).await);
-    for text in ["a my-style by a lake", "a MY-STYLE by a lake", "a xl by a lake", "a <cosy> by a lake"] {
+    for text in [
+        "a my-style by a lake",
+        "a MY-STYLE by a lake",
+        "a embedding:my-style by a lake",
+        "a Embedding:XL by a lake",
+        "a xl by a lake",
+        "a <cosy> by a lake",
+    ] {
         let (_, ours) = said(text);
         assert_eq!((read(ours.states).await, read(ours.pooled).await), expected, "{text:?}");
     }
@@ -295,4 +303,38 @@ pub async fn embeddings(on: &Device) {
     let narrow = Embedding::read(&files, "narrow.safetensors").await.expect("it is an embedding");
     let error = narrow.teach(&mut tokenizer, &mut clip).expect_err("it is too narrow").to_string();
     assert!(error.contains("16") && error.contains("24"), "{error}");
+}
+
+/// A pipeline knows its words also after its text encoders went and came back, and forgets them when it is told to.
+pub async fn words(on: &Device) {
+    let folder = a().folder;
+    let said: Value = config::read_json(&folder, "text_encoder/config.json").await.expect("a configuration");
+    let width = said["hidden_size"].as_u64().expect("a width") as usize;
+    let values = synthetic::values("a word", 2 * width, 2.0, 0.0);
+    let files = Memory::new(&[
+        ("zorn.safetensors", &embedding(&[("emb_params", [2, width], &values)])),
+        ("narrow.safetensors", &embedding(&[("emb_params", [2, 16], &values[..32])])),
+    ]);
+    let word = |file: &'static str| Embedding::read(&files, file);
+    let mut pipeline = Pipeline::load(&folder, on, &mut Silent).await.expect("it loads");
+    let params = Params { prompt: "a house by zorn".to_owned(), width: 32, height: 32, steps: 1, ..Params::default() };
+    let told = async |pipeline: &Pipeline| read(pipeline.condition(&params).expect("it reads").states).await;
+    let plain = told(&pipeline).await;
+    pipeline.set_words(vec![word("zorn.safetensors").await.expect("a word")]).expect("it learns");
+    let learned = told(&pipeline).await;
+    assert_ne!(plain, learned);
+    pipeline.drop_text_encoders();
+    pipeline.load_text_encoders(&folder, &mut Silent).await.expect("they load");
+    assert_eq!(told(&pipeline).await, learned, "they learned it again");
+    let narrow = word("narrow.safetensors").await.expect("a word");
+    assert!(!pipeline.can_learn(&narrow));
+    assert!(pipeline.set_words(vec![narrow]).expect_err("it is too narrow").to_string().contains("narrow"));
+    assert_eq!(told(&pipeline).await, learned, "nothing is changed");
+    pipeline.set_words(Vec::new()).expect("it forgets");
+    assert_eq!(told(&pipeline).await, plain);
+    let long = Params { prompt: "house ".repeat(3_000), ..params.clone() };
+    match pipeline.condition(&long) {
+        Err(RunError::Request(error)) => assert_eq!(error.field.as_deref(), Some("prompt"), "{error}"),
+        other => panic!("it is too long: {:?}", other.is_ok()),
+    }
 }

@@ -11,6 +11,7 @@ mod image;
 mod infotext;
 mod job;
 pub mod limits;
+mod lora;
 mod model;
 mod post;
 pub mod published;
@@ -30,6 +31,7 @@ pub use image::{
 };
 pub use infotext::Infotext;
 pub use job::{Health, Job, JobId, JobKind, JobResult, JobStatus, Priority, QueueStatus};
+pub use lora::{FileKind, Lora, UsedFile, is_plain_name};
 pub use model::{ModelId, ModelInfo};
 pub use post::Post;
 pub use pull::{ModelFile, Pull, PullStatus};

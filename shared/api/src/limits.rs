@@ -24,5 +24,15 @@ pub const MAX_BLUR: f32 = 128.0;
 pub const MAX_PIXELS: u64 = 4_096 * 4_096;
 /// The softest edge of a mask, in pixels.
 pub const MAX_MASK_BLUR: f32 = 64.0;
+/// The most LoRAs that a request, or a prompt, may name: each is added to a model in full.
+pub const MAX_LORAS: usize = 16;
+/// The largest weight of a LoRA; the least is its opposite.
+pub const MAX_LORA_WEIGHT: f32 = 10.0;
+/// The longest name of a file, in bytes: most file systems end there.
+pub const MAX_NAME_BYTES: usize = 200;
+/// The largest clip skip: the shallowest text encoder that was published has so many blocks.
+pub const MAX_CLIP_SKIP: u32 = 12;
+/// The most windows of a text encoder that a prompt is cut into.
+pub const MAX_PROMPT_WINDOWS: usize = 32;
 /// Most steps that the LCM sampler takes: its models were distilled from as many.
 pub const MAX_LCM_STEPS: u32 = 50;

@@ -22,7 +22,7 @@ impl From<&str> for ModelId {
 }
 
 /// What a model takes and what it does when a request leaves something out.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ModelInfo {
     /// The name to put into a request.
@@ -51,6 +51,15 @@ pub struct ModelInfo {
     /// The samplers that can run it.
     #[serde(default = "every_sampler")]
     pub samplers: Vec<Sampler>,
+    /// Whether it predicts a flow: its noise levels run from 0 to 1 and lie in fewer ways.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub flow: bool,
+    /// Whether it was made for inpainting, and needs a picture and a mask.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub needs_mask: bool,
+    /// Whether it cannot take over a picture's style.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub no_style: bool,
     /// All of its files, in bytes.
     pub bytes: u64,
 }

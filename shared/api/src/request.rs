@@ -6,7 +6,9 @@ mod modes;
 pub use edit::{Edit, Outpaint, ResizeMode, walked_steps};
 pub use modes::{AnyRequest, Img2img, Inpaint, Mode, Request, StyleTransfer};
 
-use crate::{ApiError, ModelId, ModelInfo, Post, Priority, Rng, Sampler, SamplerName, SigmaSchedule, limits};
+use crate::{
+    ApiError, Lora, ModelId, ModelInfo, Post, Priority, Rng, Sampler, SamplerName, SigmaSchedule, UsedFile, limits,
+};
 use serde::{Deserialize, Serialize};
 
 /// What a client asks for. Everything but the prompt may be left out.
@@ -43,6 +45,13 @@ pub struct ImageRequest {
     /// Which random numbers the seed stands for; `cpu` when left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rng: Option<Rng>,
+    /// Which of the text encoder's last blocks are left out, as A1111 counts: 1, or none, leaves out what the model
+    /// does by itself, 2 one block more; at most 12.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clip_skip: Option<u32>,
+    /// LoRAs of the engine's library, besides those that the prompt names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub loras: Vec<Lora>,
     /// The seed of the initial noise; drawn at random when left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
@@ -100,6 +109,16 @@ pub struct Params {
     /// Which random numbers the seed stands for.
     #[serde(default, skip_serializing_if = "Rng::is_default")]
     pub rng: Rng,
+    /// Which of the text encoder's last blocks are left out, as A1111 counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clip_skip: Option<u32>,
+    /// LoRAs of the engine's library, besides those that the prompt names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub loras: Vec<Lora>,
+    /// Every file besides the model's own that the picture is made with, by its content. The engine notes them; a
+    /// request does not say them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub used: Vec<UsedFile>,
     /// The seed of the initial noise.
     pub seed: u64,
     /// The catalogue entry.
@@ -140,6 +159,9 @@ impl ImageRequest {
             scheduler: self.scheduler.or(sampler.scheduler).unwrap_or_default(),
             eta: self.eta.unwrap_or(0.0),
             rng: self.rng.unwrap_or_default(),
+            clip_skip: self.clip_skip,
+            loras: self.loras.clone(),
+            used: Vec::new(),
             seed: self.seed.unwrap_or(random_seed),
             model: model.id.clone(),
             post: self.post,
@@ -171,9 +193,31 @@ impl Params {
             let message = format!("Guidance scale must be 0 to {}, not {}", limits::MAX_GUIDANCE, self.guidance_scale);
             return Err(ApiError::field("guidanceScale", message));
         }
+        self.check_texts()?;
         self.post.check((self.width, self.height))?;
-        self.edit.as_ref().map_or(Ok(()), |edit| edit.check(self.steps))?;
+        self.check_mode(model)?;
         self.check_sampler(model)
+    }
+
+    fn check_texts(&self) -> Result<(), ApiError> {
+        if let Some(skip) = self.clip_skip.filter(|skip| !(1..=limits::MAX_CLIP_SKIP).contains(skip)) {
+            let message = format!("clipSkip must be 1 to {}, not {skip}", limits::MAX_CLIP_SKIP);
+            return Err(ApiError::field("clipSkip", message));
+        }
+        Lora::check_all(&self.loras)
+    }
+
+    /// What is asked of pictures, and whether the model can do it.
+    fn check_mode(&self, model: &ModelInfo) -> Result<(), ApiError> {
+        if model.needs_mask && !matches!(self.edit, Some(Edit::Inpaint { .. })) {
+            let message = format!("{} repaints a part of a picture: it needs a picture and a mask", model.id);
+            return Err(ApiError::field("mask", message));
+        }
+        if model.no_style && matches!(self.edit, Some(Edit::StyleTransfer { .. })) {
+            let message = format!("{} cannot take over a style", model.id);
+            return Err(ApiError::field("styleImage", message));
+        }
+        self.edit.as_ref().map_or(Ok(()), |edit| edit.check(self.steps, model.flow))
     }
 
     fn check_sampler(&self, model: &ModelInfo) -> Result<(), ApiError> {
@@ -183,10 +227,12 @@ impl Params {
             let message = format!("{} cannot be sampled with {sampler}, only with {known}", model.id);
             return Err(ApiError::field("sampler", message));
         }
-        if !sampler.takes(scheduler) {
-            let all = SigmaSchedule::ALL.iter().filter(|scheduler| sampler.takes(**scheduler));
+        let takes = |scheduler| sampler.takes(scheduler) && (!model.flow || sampler.takes_on_flow(scheduler));
+        if !takes(scheduler) {
+            let all = SigmaSchedule::ALL.iter().filter(|scheduler| takes(**scheduler));
             let known = all.map(|scheduler| scheduler.name()).collect::<Vec<_>>().join(", ");
-            let message = format!("{sampler} has no {scheduler} noise levels, only {known}");
+            let here = if sampler.takes(scheduler) { format!(" on {}", model.id) } else { String::new() };
+            let message = format!("{sampler} has no {scheduler} noise levels{here}, only {known}");
             return Err(ApiError::field("scheduler", message));
         }
         if sampler == Sampler::Lcm && self.steps > limits::MAX_LCM_STEPS {

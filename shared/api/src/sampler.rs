@@ -104,6 +104,18 @@ impl Sampler {
         }
     }
 
+    /// The same for a model that predicts a flow, which has no timesteps to spread; the multistep solvers have one
+    /// way only.
+    pub fn takes_on_flow(self, schedule: SigmaSchedule) -> bool {
+        match schedule {
+            SigmaSchedule::Default => true,
+            SigmaSchedule::Karras | SigmaSchedule::Exponential | SigmaSchedule::Beta | SigmaSchedule::SgmUniform => {
+                self == Sampler::Euler
+            }
+            SigmaSchedule::Linspace | SigmaSchedule::Leading | SigmaSchedule::Trailing => false,
+        }
+    }
+
     fn plainly(wanted: &str) -> Option<Self> {
         let called = |sampler: &Sampler| {
             [sampler.name(), sampler.label()].into_iter().any(|name| plain(name) == wanted)

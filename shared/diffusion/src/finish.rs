@@ -43,6 +43,11 @@ impl Pipeline {
         self.finish.fast = Some((decoder, used));
     }
 
+    /// Lets the model's own decoder decode again, for previews too.
+    pub fn clear_fast_decoder(&mut self) {
+        self.finish.fast = None;
+    }
+
     /// The moments of pictures `[n, h, w, 3]`, as [`crate::model::vae::Encoder::forward`].
     pub(crate) fn moments(&self, pictures: Tensor<4>) -> Tensor<4> {
         tiles::encode(self.kernels(), self.encoder(), pictures, self.finish.tiling)

@@ -24,6 +24,7 @@ mod start;
 mod style;
 pub mod tiles;
 pub mod tokenizer;
+mod upscale;
 pub mod weights;
 
 pub use device::{Candidate, Device, DeviceKind};
@@ -37,4 +38,5 @@ pub use source::{Source, SourceError};
 pub use start::{Input, Mask, Prepared, Start};
 pub use style::Style;
 pub use tiles::Tiling;
+pub use upscale::Upscaler;
 pub use weights::Precision;

@@ -1,5 +1,6 @@
 //! A loaded model: text encoders, denoiser and autoencoder of whatever family as one value.
 
+mod extras;
 mod loras;
 mod offload;
 
@@ -12,6 +13,7 @@ use crate::{
         Conditioning,
         vae::{Decoder, Encoder},
     },
+    prompt::Embedding,
     schedule::ScheduleConfig,
     weights::Precision,
 };
@@ -37,6 +39,13 @@ pub struct Facts {
     /// Channels that the denoiser takes behind the latents': above 0 in a model made for inpainting, which takes
     /// a mask and the masked picture's latents.
     pub extra_channels: usize,
+    /// Width of the prompt's states that the denoiser takes: models of one family with the same width take the
+    /// same text encoders.
+    pub context: usize,
+    /// Whether it predicts a flow.
+    pub flow: bool,
+    /// Whether it can take over a picture's style.
+    pub takes_style: bool,
     /// The sampler that the folder was published with.
     pub sampler: Sampler,
     /// The samplers that can run it.
@@ -80,6 +89,8 @@ pub struct Pipeline {
     /// The tensors that LoRAs changed, with their parts' folders.
     changed: BTreeSet<(&'static str, String)>,
     precision: Precision,
+    /// Words that the text encoders learned, also while they are not loaded.
+    words: Vec<Embedding>,
     pub(crate) finish: Finish,
 }
 
@@ -146,8 +157,22 @@ impl Pipeline {
         kept.remove("vae");
         let (device, kernels, precision) = (device.clone(), fresco_kernels::fast(), options.precision);
         let finish = Finish::default();
-        let changed = BTreeSet::new();
-        Ok(Self { facts, parts, texts, denoiser, decoder, encoder, device, kernels, kept, changed, precision, finish })
+        let (changed, words) = (BTreeSet::new(), Vec::new());
+        Ok(Self {
+            facts,
+            parts,
+            texts,
+            denoiser,
+            decoder,
+            encoder,
+            device,
+            kernels,
+            kept,
+            changed,
+            precision,
+            words,
+            finish,
+        })
     }
 
     /// What the files say.
@@ -177,7 +202,7 @@ impl Pipeline {
     /// A request's prompts as the denoiser takes them; before the prompt the negative one when there is guidance.
     ///
     /// # Errors
-    /// The text encoders are not loaded.
+    /// The text encoders are not loaded, or a prompt is too long.
     pub fn condition(&self, params: &Params) -> Result<Conditioning, RunError> {
         told(&self.parts, self.texts.as_ref(), self.kernels, params)
     }
@@ -245,7 +270,11 @@ fn told(
         negative: (params.guidance_scale > 1.0).then_some(params.negative_prompt.as_str()),
         width: params.width,
         height: params.height,
+        clip_skip: params.clip_skip.unwrap_or_default() as usize,
     };
+    if let Some(texts) = texts {
+        texts.check_length(&asked).map_err(RunError::Request)?;
+    }
     let told = texts.and_then(|texts| (parts.family.condition)(texts, kernels, &asked));
     told.ok_or_else(|| {
         RunError::Request(ApiError::new(ErrorCode::BadModel, "The text encoders are not loaded").at("model"))
@@ -265,6 +294,9 @@ async fn facts(source: &impl Source, parts: &Parts) -> Result<Facts, LoadError> 
         side_multiple: pixels(denoiser.multiple()),
         longest_side: denoiser.most().map(pixels),
         extra_channels: parts.extra_channels(),
+        context: denoiser.context(),
+        flow: parts.schedule.is_flow(),
+        takes_style: denoiser.class().can_share(),
         sampler: parts.schedule.sampler(),
         samplers,
         components,

@@ -97,10 +97,7 @@ impl Pipeline {
         told: Option<&Conditioning>,
         observer: &mut impl Observer,
     ) -> Result<Output, RunError> {
-        let first = match start {
-            Some(start) => start.first_step((params.width, params.height), params.steps).map_err(RunError::Request)?,
-            None => 0,
-        };
+        let first = self.first_step(params, start)?;
         self.check_mask(start)?;
         self.facts().check_size(params.width, params.height).map_err(RunError::Request)?;
         let (height, width) = self.latent_size(params);
@@ -149,6 +146,13 @@ impl Pipeline {
             mask.paste_back(original, &mut picture);
         }
         Ok(Output { picture, latents })
+    }
+
+    /// The first step that is walked.
+    fn first_step(&self, params: &Params, start: Option<&Start<'_>>) -> Result<usize, RunError> {
+        let Some(start) = start else { return Ok(0) };
+        let (size, flow) = ((params.width, params.height), self.schedule_config().is_flow());
+        start.first_step(size, params.steps, flow).map_err(RunError::Request)
     }
 
     /// A model made for inpainting takes a mask and the picture around it, and knows nothing without them.

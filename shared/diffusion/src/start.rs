@@ -26,11 +26,11 @@ pub struct Start<'a> {
 }
 
 impl Start<'_> {
-    /// The first step that is walked of `steps`, as diffusers counts.
+    /// The first step that is walked of `steps`, as diffusers counts for a model that predicts a `flow` or another.
     ///
     /// # Errors
     /// The picture or mask has another size than `size` (width, height), or the strength leaves no step.
-    pub(crate) fn first_step(&self, size: (u32, u32), steps: u32) -> Result<usize, ApiError> {
+    pub(crate) fn first_step(&self, size: (u32, u32), steps: u32, flow: bool) -> Result<usize, ApiError> {
         check_size("initImage", (self.picture.width, self.picture.height), self.picture.rgb.len() / 3, size)?;
         if let Some(mask) = self.mask {
             check_size("mask", (mask.width, mask.height), mask.repaint.len(), size)?;
@@ -39,7 +39,7 @@ impl Start<'_> {
             check_size("styleImage", (picture.width, picture.height), picture.rgb.len() / 3, size)?;
         }
         let least = u32::from(self.style.is_some());
-        let walked = walked_steps(steps, self.strength).max(least);
+        let walked = walked_steps(steps, self.strength, flow).max(least);
         if !(0.0..=1.0).contains(&self.strength) || walked == 0 {
             let message =
                 format!("Strength must be above 0 to 1 and leave a step of {steps}, {} does not", self.strength);

@@ -117,12 +117,12 @@ impl Edit {
         }
     }
 
-    /// Whether every number is in its bounds, in a run of `steps`.
-    pub(crate) fn check(&self, steps: u32) -> Result<(), ApiError> {
+    /// Whether every number is in its bounds, in a run of `steps`, of a model that predicts a `flow` or of another.
+    pub(crate) fn check(&self, steps: u32, flow: bool) -> Result<(), ApiError> {
         match self {
-            Edit::Img2img { strength, .. } => check_strength("strength", *strength, steps),
+            Edit::Img2img { strength, .. } => check_strength("strength", *strength, steps, flow),
             Edit::Inpaint { inpainting_strength, mask_blur, only_masked_padding, outpaint, .. } => {
-                check_strength("inpaintingStrength", *inpainting_strength, steps)?;
+                check_strength("inpaintingStrength", *inpainting_strength, steps, flow)?;
                 check_range("maskBlur", *mask_blur, limits::MAX_MASK_BLUR)?;
                 let sides = [outpaint.left, outpaint.top, outpaint.right, outpaint.bottom];
                 if sides.iter().any(|side| *side > limits::MAX_SIDE) {
@@ -149,18 +149,22 @@ impl Edit {
     }
 }
 
-/// The steps that a run of `steps` walks at a strength of 0 to 1: their product without its fraction,
-/// as diffusers counts.
-pub fn walked_steps(steps: u32, strength: f32) -> u32 {
+/// The steps that a run of `steps` walks at a strength of 0 to 1, as diffusers counts.
+///
+/// Stable Diffusion's pipelines walk the product without its fraction; those of flow models (Stable Diffusion 3)
+/// leave out the rest without its fraction, so that a fraction is one more step.
+pub fn walked_steps(steps: u32, strength: f32, flow: bool) -> u32 {
     // The reference multiplies the decimal number that was written down: 0.7 of 10 steps are 7, and
     // the f32 next to 0.7 would give 6.
     let written: f64 = strength.to_string().parse().unwrap_or_default();
-    ((f64::from(steps) * written) as u32).min(steps)
+    let walked = (f64::from(steps) * written).clamp(0.0, f64::from(steps));
+    // No number casts to 0.
+    if flow && walked > 0.0 { steps - (f64::from(steps) - walked) as u32 } else { walked as u32 }
 }
 
-fn check_strength(field: &str, strength: f32, steps: u32) -> Result<(), ApiError> {
+fn check_strength(field: &str, strength: f32, steps: u32, flow: bool) -> Result<(), ApiError> {
     // The range test is false for NaN, so NaN is refused here too.
-    if !(0.0..=1.0).contains(&strength) || walked_steps(steps, strength) == 0 {
+    if !(0.0..=1.0).contains(&strength) || walked_steps(steps, strength, flow) == 0 {
         let message = format!("{field} must be above 0 to 1 and leave a step of {steps}; {strength} does not");
         return Err(ApiError::field(field, message));
     }

@@ -16,7 +16,7 @@ fn model() -> ModelInfo {
         default_guidance: 4.0,
         default_sampler: Sampler::Plms,
         samplers: Sampler::ALL.iter().copied().filter(|sampler| *sampler != Sampler::Heun).collect(),
-        bytes: 0,
+        ..ModelInfo::default()
     }
 }
 
@@ -60,6 +60,10 @@ fn each_bad_field_is_named() {
         ("steps", json!({"prompt": "x", "sampler": "lcm", "steps": 51})),
         ("eta", json!({"prompt": "x", "sampler": "ddim", "eta": 1.5})),
         ("eta", json!({"prompt": "x", "sampler": "euler", "eta": 0.5})),
+        ("clipSkip", json!({"prompt": "x", "clipSkip": 0})),
+        ("clipSkip", json!({"prompt": "x", "clipSkip": 13})),
+        ("loras", json!({"prompt": "x", "loras": [{"name": "../ink"}]})),
+        ("loras", json!({"prompt": "x", "loras": [{"name": "ink", "weight": 99}]})),
     ];
     for (field, body) in cases {
         assert_eq!(field_of(body.clone()).as_deref(), Some(field), "{body}");
@@ -138,4 +142,53 @@ fn older_parameters_still_parse() {
     let params: crate::Params = serde_json::from_str(old).expect("parses");
     let written: serde_json::Value = serde_json::to_value(&params).expect("is written");
     assert_eq!(written, serde_json::from_str::<serde_json::Value>(old).expect("parses"), "nothing new is written");
+}
+
+#[test]
+fn loras_and_clip_skip_become_parameters() {
+    let json = r#"{"prompt":"x","clipSkip":2,"loras":[{"name":"ink","weight":0.8},{"name":"wash","textWeight":0.1}]}"#;
+    let request: ImageRequest = serde_json::from_str(json).expect("parses");
+    let params = request.resolve(&model(), 7).expect("is accepted");
+    assert_eq!(params.clip_skip, Some(2));
+    assert_eq!((params.loras[0].weight, params.loras[1].weight, params.loras[1].in_texts()), (0.8, 1.0, 0.1));
+    let written = serde_json::to_value(&params).expect("is written");
+    assert_eq!((&written["clipSkip"], &written["loras"][0]["name"]), (&2.into(), &"ink".into()));
+    assert!(written.get("used").is_none(), "the engine notes what was used");
+    let unknown = serde_json::from_str::<ImageRequest>(r#"{"prompt":"x","used":[]}"#).expect_err("is refused");
+    assert!(unknown.to_string().contains("used"), "{unknown}");
+}
+
+/// What a model cannot do is said before anything is queued, with the field at fault.
+#[test]
+fn what_a_model_cannot_do_is_refused() {
+    use crate::{Img2img, Inpaint, Request, StyleTransfer};
+    let image = |sampler: &str, scheduler: SigmaSchedule| ImageRequest {
+        prompt: "x".into(),
+        sampler: Some(sampler.parse().expect("a sampler")),
+        scheduler: Some(scheduler),
+        ..Default::default()
+    };
+    let flow = ModelInfo { flow: true, no_style: true, ..model() };
+    for (sampler, scheduler, fits) in [
+        ("euler", SigmaSchedule::Karras, true),
+        ("euler", SigmaSchedule::Trailing, false),
+        ("dpmpp_2m", SigmaSchedule::Default, true),
+        ("dpmpp_2m", SigmaSchedule::Karras, false),
+    ] {
+        let request = image(sampler, scheduler);
+        assert!(request.resolve(&model(), 1).is_ok(), "{sampler} {scheduler}");
+        let error = request.resolve(&flow, 1).err();
+        assert_eq!(error.is_none(), fits, "{sampler} {scheduler}: {error:?}");
+        assert!(error.is_none_or(|error| error.field.as_deref() == Some("scheduler")));
+    }
+    let plain = ImageRequest { prompt: "x".into(), ..Default::default() };
+    let style = Request { image: plain.clone(), mode: StyleTransfer::default() };
+    assert!(style.resolve(&model(), 1, (64, 64)).is_ok());
+    let error = style.resolve(&flow, 1, (64, 64)).expect_err("is refused");
+    assert_eq!(error.field.as_deref(), Some("styleImage"));
+    let painter = ModelInfo { needs_mask: true, ..model() };
+    assert_eq!(plain.resolve(&painter, 1).expect_err("no mask").field.as_deref(), Some("mask"));
+    let from = Request { image: plain.clone(), mode: Img2img::default() };
+    assert_eq!(from.resolve(&painter, 1, (64, 64)).expect_err("no mask").field.as_deref(), Some("mask"));
+    assert!(Request { image: plain, mode: Inpaint::default() }.resolve(&painter, 1, (64, 64)).is_ok());
 }

@@ -52,6 +52,11 @@ impl DenoiserClass {
         }
     }
 
+    /// Whether rows of a batch can see one row's picture.
+    pub fn can_share(self) -> bool {
+        self == DenoiserClass::UNet
+    }
+
     /// Its configuration, checked.
     ///
     /// # Errors
@@ -157,7 +162,7 @@ impl Denoiser {
         }
     }
 
-    /// Whether rows of a batch can see one row's picture.
+    /// Whether rows of a batch can see one row's picture, as [`DenoiserClass::can_share`].
     pub fn can_share(&self) -> bool {
         matches!(self, Denoiser::UNet(_))
     }

@@ -25,6 +25,6 @@ fn check(parts: &Parts) -> Result<(), LoadError> {
 }
 
 fn condition(texts: &Texts, k: &dyn Kernels, asked: &Asked<'_>) -> Option<Conditioning> {
-    let said = texts.clips(k, &asked.prompts(), Layer::LAST).pop()?;
+    let said = texts.clips(k, &asked.prompts(), Layer::LAST.clip_skip(asked.clip_skip)).pop()?;
     Some(Conditioning::of(said.states))
 }

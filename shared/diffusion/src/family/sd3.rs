@@ -49,7 +49,7 @@ fn check(parts: &Parts) -> Result<(), LoadError> {
 
 fn condition(texts: &Texts, k: &dyn Kernels, asked: &Asked<'_>) -> Option<Conditioning> {
     let prompts = asked.prompts();
-    let [small, large] = texts.clips(k, &prompts, Layer::PENULTIMATE).try_into().ok()?;
+    let [small, large] = texts.clips(k, &prompts, Layer::PENULTIMATE.clip_skip(asked.clip_skip)).try_into().ok()?;
     let states = widened(Tensor::cat(vec![small.states, large.states], 2), texts.context());
     let behind = match texts.t5(&prompts, T5_TOKENS) {
         Some(states) => states,

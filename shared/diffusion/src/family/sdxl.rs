@@ -39,7 +39,7 @@ fn condition(texts: &Texts, k: &dyn Kernels, asked: &Asked<'_>) -> Option<Condit
     // No negative prompt is told as zeros, not as the states of an empty text.
     let blank = texts.zeros_for_empty() && asked.negative == Some("");
     let prompts = if blank { Asked { negative: None, ..*asked }.prompts() } else { asked.prompts() };
-    let [small, large] = texts.clips(k, &prompts, Layer::PENULTIMATE).try_into().ok()?;
+    let [small, large] = texts.clips(k, &prompts, Layer::PENULTIMATE.clip_skip(asked.clip_skip)).try_into().ok()?;
     let states = Tensor::cat(vec![small.states, large.states], 2);
     let (states, pooled) = match blank {
         true => (behind_zeros(states), behind_zeros(large.pooled)),

@@ -8,10 +8,11 @@ use crate::{
         clip::{Clip, Layer},
         t5::T5,
     },
-    prompt::{self, Prompt},
+    prompt::{self, Embedding, Prompt},
     tokenizer::{Tokenizer, Unigram},
 };
 use burn::tensor::Tensor;
+use fresco_api::{ApiError, limits};
 use fresco_kernels::Kernels;
 
 /// The matrix behind CLIP's pooled output.
@@ -78,7 +79,7 @@ impl TextConfig {
     }
 
     /// Width of a CLIP's states; T5's stand behind them, not beside.
-    pub(super) fn beside(&self) -> usize {
+    pub(crate) fn beside(&self) -> usize {
         match self {
             Self::Clip(config) | Self::ProjectedClip(config) => config.hidden_size,
             Self::T5(_) => 0,
@@ -105,6 +106,8 @@ pub struct Asked<'a> {
     pub width: u32,
     /// Rows.
     pub height: u32,
+    /// Blocks of a text encoder that are left out, as AUTOMATIC1111 counts: 0 and 1 leave that to the family.
+    pub clip_skip: usize,
 }
 
 impl Asked<'_> {
@@ -190,6 +193,44 @@ impl Texts {
             Some(Said { states: encoding.states, pooled })
         };
         self.encoders.iter().flatten().filter_map(say).collect()
+    }
+
+    /// The windows that a prompt fills in the CLIP that cuts it finest; 0 where there is none.
+    pub(super) fn windows(&self, prompt: &Prompt) -> usize {
+        let count = |text: &Text| match text {
+            Text::Clip(tokenizer, clip) => tokenizer.windows(prompt, clip.length()).len(),
+            Text::T5(..) => 0,
+        };
+        self.encoders.iter().flatten().map(count).max().unwrap_or_default()
+    }
+
+    /// Teaches every CLIP these words, and none that it knew before.
+    ///
+    /// # Errors
+    /// A word has no vectors of an encoder's width.
+    pub(crate) fn teach(&mut self, words: &[Embedding]) -> Result<(), LoadError> {
+        for text in self.encoders.iter_mut().flatten() {
+            let Text::Clip(tokenizer, clip) = text else { continue };
+            tokenizer.forget();
+            clip.forget();
+            words.iter().try_for_each(|word| word.teach(tokenizer, clip))?;
+        }
+        Ok(())
+    }
+
+    /// # Errors
+    /// A prompt is too long, by its field: each window costs a run of the encoder, and every step of the denoiser
+    /// looks at all of them.
+    pub(crate) fn check_length(&self, asked: &Asked<'_>) -> Result<(), ApiError> {
+        let fields = [("prompt", Some(asked.prompt)), ("negativePrompt", asked.negative)];
+        for (field, text) in fields.into_iter().filter_map(|(field, text)| Some((field, text?))) {
+            let (windows, most) = (self.windows(&prompt::parse(text)), limits::MAX_PROMPT_WINDOWS);
+            if windows > most {
+                let message = format!("The text fills {windows} windows of the text encoder, {most} are the most");
+                return Err(ApiError::field(field, message));
+            }
+        }
+        Ok(())
     }
 
     /// What T5 says, `[n, length, width]`; nothing where it is missing.

@@ -49,8 +49,8 @@ impl Pipeline {
     /// The model with these LoRAs instead of those that it has; [`Patches::none`] takes all away.
     ///
     /// Each changed tensor is read from `source` anew, so that the base comes back exactly. The model is taken by
-    /// value because what is replaced is let go of first: a device need not hold both. Words that a text encoder
-    /// learned are forgotten where a LoRA changes that encoder, or did.
+    /// value because what is replaced is let go of first: a device need not hold both. Words that the text encoders
+    /// learned stay.
     ///
     /// # Errors
     /// A tensor cannot be read, or the observer cancelled it; the model is then gone and must be loaded again.
@@ -60,7 +60,7 @@ impl Pipeline {
         loras: &Patches<L>,
         observer: &mut impl Observer,
     ) -> Result<Self, LoadError> {
-        let Self { facts, parts, texts, denoiser, device, mut kept, changed: before, .. } = self;
+        let Self { facts, parts, texts, denoiser, device, mut kept, changed: before, words, .. } = self;
         let changed: BTreeSet<(&str, String)> =
             loras.names().map(|(part, name)| (part.folder(), name.to_owned())).collect();
         let touched: BTreeSet<_> = before.union(&changed).collect();
@@ -82,7 +82,9 @@ impl Pipeline {
         let texts = match texts {
             Some(texts) if in_texts => {
                 drop(texts);
-                Some(parts.load_texts(&mut loading).await?)
+                let mut texts = parts.load_texts(&mut loading).await?;
+                texts.teach(&words)?;
+                Some(texts)
             }
             texts => texts,
         };
@@ -95,7 +97,21 @@ impl Pipeline {
         };
         let (decoder, encoder) = (self.decoder, self.encoder);
         let (kernels, precision, finish) = (self.kernels, self.precision, self.finish);
-        Ok(Self { facts, parts, texts, denoiser, decoder, encoder, device, kernels, kept, changed, precision, finish })
+        Ok(Self {
+            facts,
+            parts,
+            texts,
+            denoiser,
+            decoder,
+            encoder,
+            device,
+            kernels,
+            kept,
+            changed,
+            precision,
+            words,
+            finish,
+        })
     }
 
     /// As [`Pipeline::load_text_encoders`], with the LoRAs that the denoiser has.
@@ -113,7 +129,9 @@ impl Pipeline {
             let wanted = |part| part == family::Part::Text;
             let loading = Loading::new(loading, &self.device, observer, components, wanted, &mut self.kept);
             let loading = &mut loading.in_precision(self.precision);
-            self.texts = Some(self.parts.load_texts(loading).await?);
+            let mut texts = self.parts.load_texts(loading).await?;
+            texts.teach(&self.words)?;
+            self.texts = Some(texts);
         }
         Ok(())
     }

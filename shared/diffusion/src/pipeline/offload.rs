@@ -5,13 +5,14 @@ use crate::{
     Device, LoadError, Observer, RunError, Source,
     family::{Loading, Part, Parts, Shelves},
     model::Conditioning,
+    prompt::Embedding,
     weights::{Kept, Precision, lora::Patches},
 };
 use fresco_api::Params;
 
 impl Pipeline {
     /// A request's prompts as the denoiser takes them, read by text encoders that are loaded for it and gone behind
-    /// it: nothing else of the model need be on the device. For [`Pipeline::draw`].
+    /// it: nothing else of the model need be on the device. They learn `words` first. For [`Pipeline::draw`].
     ///
     /// # Errors
     /// As [`Pipeline::load`].
@@ -20,7 +21,7 @@ impl Pipeline {
         loras: &Patches<L>,
         device: &Device,
         options: LoadOptions,
-        params: &Params,
+        (params, words): (&Params, &[Embedding]),
         observer: &mut impl Observer,
     ) -> Result<Conditioning, LoadError> {
         let mut parts = Parts::read(source).await?;
@@ -30,7 +31,8 @@ impl Pipeline {
         let components = parts.components(source).await?;
         let (mut kept, wanted) = (Shelves::new(), |part| part == Part::Text);
         let loading = Loading::new((source, loras), device, observer, &components, wanted, &mut kept);
-        let texts = parts.load_texts(&mut loading.in_precision(options.precision)).await?;
+        let mut texts = parts.load_texts(&mut loading.in_precision(options.precision)).await?;
+        texts.teach(words)?;
         told(&parts, Some(&texts), fresco_kernels::fast(), params).map_err(|error| match error {
             RunError::Cancelled => LoadError::Cancelled,
             other => LoadError::bad("model_index.json", other),

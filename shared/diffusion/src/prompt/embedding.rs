@@ -3,6 +3,9 @@
 use crate::{LoadError, Source, model::clip::Clip, tokenizer::Tokenizer, weights};
 use std::collections::BTreeMap;
 
+/// What may stand before a learned word, as ComfyUI writes it.
+pub const EXPLICIT: &str = "embedding:";
+
 /// The most vectors of one embedding: as many as a window holds.
 const MOST_VECTORS: usize = 75;
 /// The widest text encoder.
@@ -47,8 +50,13 @@ impl Embedding {
         Ok(Self { name, file: file.to_owned(), vectors })
     }
 
+    /// Whether it has vectors for a text encoder of this width.
+    pub fn has_width(&self, width: usize) -> bool {
+        self.vectors.contains_key(&width)
+    }
+
     /// Gives the vectors to a text encoder, and its tokenizer the name: from then on the name in a
-    /// prompt stands for them. The same name again replaces what it stood for.
+    /// prompt, alone or behind `embedding:`, stands for them. The same name again replaces what it stood for.
     ///
     /// # Errors
     /// There are no vectors of the encoder's width, or the name is empty.
@@ -63,7 +71,8 @@ impl Embedding {
             return Err(LoadError::bad(&self.file, "the embedding has no name"));
         }
         let ids = encoder.learn(values);
-        tokenizer.learn(self.name.trim(), ids);
+        tokenizer.learn(self.name.trim(), ids.clone());
+        tokenizer.learn(&format!("{EXPLICIT}{}", self.name.trim()), ids);
         Ok(())
     }
 }

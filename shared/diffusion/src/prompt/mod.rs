@@ -19,7 +19,7 @@ mod emphasis;
 mod lexer;
 mod lora;
 
-pub use embedding::Embedding;
+pub use embedding::{EXPLICIT, Embedding};
 pub use emphasis::emphasise;
 pub use lora::LoraTag;
 

@@ -101,7 +101,7 @@ pub fn build(
         return Err(ScheduleError::Steps { sampler, most });
     }
     let config = &config.with(scheduler);
-    if config.is_flow() && !has_flow_levels(sampler, scheduler) {
+    if config.is_flow() && !sampler.takes_on_flow(scheduler) {
         return Err(unable);
     }
     Ok(match sampler {
@@ -117,17 +117,6 @@ pub fn build(
         Sampler::UniPc => Box::new(UniPc::new(config, settings)),
         Sampler::Lcm => Box::new(Lcm::new(config, steps)),
     })
-}
-
-/// Flows have no timesteps to spread, and their multistep solvers no other noise levels.
-fn has_flow_levels(sampler: Sampler, scheduler: SigmaSchedule) -> bool {
-    match scheduler {
-        SigmaSchedule::Default => true,
-        SigmaSchedule::Karras | SigmaSchedule::Exponential | SigmaSchedule::Beta | SigmaSchedule::SgmUniform => {
-            sampler == Sampler::Euler
-        }
-        SigmaSchedule::Linspace | SigmaSchedule::Leading | SigmaSchedule::Trailing => false,
-    }
 }
 
 impl ScheduleConfig {

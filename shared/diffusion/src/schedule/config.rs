@@ -1,8 +1,10 @@
 //! `scheduler/scheduler_config.json`, whatever scheduler wrote it.
 
-use super::options::{Betas, FinalSigma, Prediction, SolverType, Spacing, TimeShift};
+use super::options::{
+    Algorithm, Betas, Class, FinalSigma, Interpolation, Prediction, SolverType, Spacing, TimeShift, Times,
+};
 use crate::{LoadError, Source, config::read_text};
-use fresco_api::{Sampler, SamplerName};
+use fresco_api::Sampler;
 use serde::Deserialize;
 
 /// The file that errors name.
@@ -16,7 +18,7 @@ pub const FILE: &str = "scheduler/scheduler_config.json";
 pub struct ScheduleConfig {
     /// The scheduler that the folder was published with.
     #[serde(rename = "_class_name")]
-    pub class_name: String,
+    pub class: Class,
     /// Timesteps of the training.
     pub num_train_timesteps: usize,
     /// First beta.
@@ -45,10 +47,10 @@ pub struct ScheduleConfig {
     pub use_lu_lambdas: bool,
     /// The sigma behind the last step.
     pub final_sigmas_type: FinalSigma,
-    /// How sigmas lie between training timesteps: `linear` is built.
-    pub interpolation_type: String,
-    /// Whether timesteps are those of the training: `discrete` is built.
-    pub timestep_type: String,
+    /// How sigmas lie between training timesteps.
+    pub interpolation_type: Interpolation,
+    /// What the denoiser is told of the noise.
+    pub timestep_type: Times,
     /// Another least sigma; not built.
     pub sigma_min: Option<f64>,
     /// Another largest sigma; not built.
@@ -61,8 +63,8 @@ pub struct ScheduleConfig {
     pub set_alpha_to_one: Option<bool>,
     /// Whether PLMS starts without Runge-Kutta steps, as is built.
     pub skip_prk_steps: Option<bool>,
-    /// `dpmsolver++` or `sde-dpmsolver++`; others are not built.
-    pub algorithm_type: Option<String>,
+    /// What a multistep solver solves.
+    pub algorithm_type: Option<Algorithm>,
     /// Order of a multistep solver; 2 is built.
     pub solver_order: Option<usize>,
     /// The formula of a multistep solver.
@@ -107,7 +109,7 @@ pub struct ScheduleConfig {
 impl Default for ScheduleConfig {
     fn default() -> Self {
         Self {
-            class_name: String::new(),
+            class: Class::default(),
             num_train_timesteps: 1000,
             beta_start: 0.0001,
             beta_end: 0.02,
@@ -122,8 +124,8 @@ impl Default for ScheduleConfig {
             use_beta_sigmas: false,
             use_lu_lambdas: false,
             final_sigmas_type: FinalSigma::Zero,
-            interpolation_type: "linear".to_owned(),
-            timestep_type: "discrete".to_owned(),
+            interpolation_type: Interpolation::Linear,
+            timestep_type: Times::Discrete,
             sigma_min: None,
             sigma_max: None,
             lambda_min_clipped: None,
@@ -210,22 +212,19 @@ impl ScheduleConfig {
     }
 
     fn check_built(&self) -> Result<(), LoadError> {
-        let algorithm = self.algorithm_type.as_deref();
+        let unbuilt = |algorithm| matches!(algorithm, Algorithm::Dpmsolver | Algorithm::SdeDpmsolver);
         let not_built = [
-            (
-                "_class_name of another family",
-                self.class_name.starts_with("EDM") || self.class_name.starts_with("Cosine"),
-            ),
+            ("_class_name of another family", self.class == Class::OtherFamily),
             ("trained_betas", self.trained_betas.is_some()),
-            ("interpolation_type", self.interpolation_type != "linear"),
-            ("timestep_type", self.timestep_type != "discrete"),
+            ("interpolation_type", self.interpolation_type != Interpolation::Linear),
+            ("timestep_type", self.timestep_type != Times::Discrete),
             ("sigma_min", self.sigma_min.is_some()),
             ("sigma_max", self.sigma_max.is_some()),
             ("use_lu_lambdas", self.use_lu_lambdas),
             ("lambda_min_clipped", self.lambda_min_clipped.is_some()),
             ("thresholding", self.thresholding),
-            ("skip_prk_steps = false", self.skip_prk_steps == Some(false) && self.class_name.starts_with("PNDM")),
-            ("algorithm_type", algorithm.is_some_and(|name| !name.ends_with("dpmsolver++") && name != "deis")),
+            ("skip_prk_steps = false", self.skip_prk_steps == Some(false) && self.class == Class::Pndm),
+            ("algorithm_type", self.algorithm_type.is_some_and(unbuilt)),
             ("solver_order", self.solver_order.is_some_and(|order| order != 2)),
             ("invert_sigmas", self.invert_sigmas),
             ("stochastic_sampling", self.stochastic_sampling),
@@ -238,22 +237,18 @@ impl ScheduleConfig {
 
     /// Whether the denoiser predicts a flow, whose noise levels run from 0 to 1.
     pub fn is_flow(&self) -> bool {
-        self.prediction_type == Prediction::Flow || self.use_flow_sigmas || self.class_name.starts_with("FlowMatch")
+        self.prediction_type == Prediction::Flow || self.use_flow_sigmas || matches!(self.class, Class::FlowMatch(_))
     }
 
     /// The sampler that the folder was published with; the nearest there is.
     pub fn sampler(&self) -> Sampler {
-        let name = match self.class_name.as_str() {
-            "DPMSolverMultistepScheduler" if self.algorithm_type.as_deref() == Some("sde-dpmsolver++") => {
-                "dpmpp_2m_sde"
-            }
-            "DEISMultistepScheduler" | "DPMSolverSinglestepScheduler" => "dpmpp_2m",
-            "KDPM2AncestralDiscreteScheduler" | "DDPMScheduler" => "euler_a",
-            "KDPM2DiscreteScheduler" => "heun",
-            "TCDScheduler" => "lcm",
-            name => name,
+        let sampler = match self.class {
+            Class::DpmMultistep if self.algorithm_type == Some(Algorithm::SdeDpmsolverPlusPlus) => Sampler::Dpmpp2mSde,
+            Class::DpmMultistep => Sampler::Dpmpp2m,
+            Class::Pndm => Sampler::Plms,
+            Class::FlowMatch(sampler) | Class::Other(sampler) => sampler,
+            Class::OtherFamily => Sampler::Euler,
         };
-        let sampler = name.parse().map_or(Sampler::Euler, |name: SamplerName| name.sampler);
         if self.supports(sampler) { sampler } else { Sampler::Euler }
     }
 

@@ -60,6 +60,18 @@ impl Mask {
         Self { width: self.width, height: self.height, repaint: repaint.collect() }
     }
 
+    /// The same, but everything that was to be made anew still is, half at least: what is thinner than the blur
+    /// would be mixed away.
+    pub(super) fn softened(&self, radius: f32) -> Self {
+        let mut soft = self.blurred(radius);
+        for (value, hard) in soft.repaint.iter_mut().zip(&self.repaint) {
+            if *hard >= 128 {
+                *value = (*value).max(128);
+            }
+        }
+        soft
+    }
+
     /// At least as much anew as `other`, of the same size, says.
     pub(super) fn at_least(mut self, other: &Self) -> Self {
         for (value, other) in self.repaint.iter_mut().zip(&other.repaint) {

@@ -88,11 +88,11 @@ impl Prepared {
             let picture = canvas::grown(&image.picture, *outpaint, seed);
             // What was put on the new canvas to begin with must not show through a soft edge.
             let new = canvas::grown_mask(from, None, *outpaint).fitted(size, *resize_mode);
-            let mask = mask.fitted(size, *resize_mode).blurred(*mask_blur).at_least(&new);
+            let mask = mask.fitted(size, *resize_mode).softened(*mask_blur).at_least(&new);
             let picture = resize::fit(&picture, size, *resize_mode);
             return Ok(Self { mask: Some(mask), ..Self::plain(picture, *strength) });
         };
-        let (picture, mask) = (image.picture, mask.blurred(*mask_blur));
+        let (picture, mask) = (image.picture, mask.softened(*mask_blur));
         let region = mask.bounds().ok_or_else(|| ApiError::field("mask", "The mask shows nothing to paint"))?;
         let region = region.widened(*padding, size, (picture.width, picture.height));
         let (part, part_mask) = (region.picture(&picture, size), region.mask(&mask, size));
@@ -178,10 +178,13 @@ impl Input {
     }
 }
 
-/// Whether two sizes have the same proportions, but for the rounding of a pixel.
+/// Whether two sizes have the same proportions, but for the rounding of a pixel: at most a twentieth, which a pixel
+/// of a tiny picture is more than.
 fn same_shape(a: Size, b: Size) -> bool {
     let [aw, ah, bw, bh] = [a.0, a.1, b.0, b.1].map(i64::from);
-    (aw * bh - ah * bw).abs() <= aw.max(ah).max(bw).max(bh)
+    let (one, other) = (aw * bh, ah * bw);
+    let off = (one - other).abs();
+    off <= aw.max(ah).max(bw).max(bh) && off * 20 <= one.max(other)
 }
 
 fn check_canvas((width, height): Size) -> Result<(), ApiError> {

@@ -17,7 +17,7 @@ fn model() -> ModelInfo {
         default_guidance: 4.0,
         default_sampler: Sampler::Euler,
         samplers: Sampler::ALL.to_vec(),
-        bytes: 0,
+        ..ModelInfo::default()
     }
 }
 
@@ -27,11 +27,19 @@ fn a_share_of_the_steps_is_counted_in_decimals() {
     for hundredths in 0..=100u32 {
         for steps in 1..=150u32 {
             let expected = (f64::from(steps) * (f64::from(hundredths) / 100.0)) as u32;
-            assert_eq!(walked_steps(steps, hundredths as f32 / 100.0), expected, "{hundredths} % of {steps}");
+            let strength = hundredths as f32 / 100.0;
+            assert_eq!(walked_steps(steps, strength, false), expected, "{hundredths} % of {steps}");
+            // Stable Diffusion 3: `n - int(n - n * strength)`.
+            let left_out = (f64::from(steps) - f64::from(steps) * (f64::from(hundredths) / 100.0)) as u32;
+            let expected = if hundredths == 0 { 0 } else { steps - left_out };
+            assert_eq!(walked_steps(steps, strength, true), expected, "{hundredths} % of {steps} of a flow");
         }
     }
-    assert_eq!(walked_steps(10, 0.7), 7);
-    assert_eq!((walked_steps(10, f32::NAN), walked_steps(10, -1.0), walked_steps(10, 9.0)), (0, 0, 10));
+    assert_eq!((walked_steps(10, 0.7, false), walked_steps(10, 0.75, false), walked_steps(10, 0.75, true)), (7, 7, 8));
+    for flow in [false, true] {
+        let walked = [f32::NAN, -1.0, 9.0].map(|strength| walked_steps(10, strength, flow));
+        assert_eq!(walked, [0, 0, 10]);
+    }
 }
 
 #[test]

@@ -112,3 +112,30 @@ fn pictures_that_do_not_belong_to_the_parameters_are_refused() {
     let short = Input { picture: Picture { width: 8, height: 8, rgb: vec![0; 5] }, alpha: None };
     assert!(Prepared::new(&params(inpaint()), vec![short]).is_err());
 }
+
+#[test]
+fn a_mask_thinner_than_its_blur_is_still_painted() {
+    let line = |padding: Option<u32>| Edit::Inpaint {
+        image: String::new(),
+        mask: None,
+        inpainting_strength: 1.0,
+        mask_blur: 16.0,
+        only_masked_padding: padding,
+        outpaint: Outpaint::default(),
+        resize_mode: ResizeMode::Stretch,
+    };
+    let inputs = || vec![input(64, 64), right(64, 64, 63)];
+    let mask = Prepared::new(&params(line(None)), inputs()).expect("a line").mask.expect("a mask");
+    assert!((0..64).all(|y| mask.at(63, y) && !mask.at(40, y)), "the line is made anew and nothing far from it");
+    let prepared = Prepared::new(&params(line(Some(4))), inputs()).expect("a region");
+    let painted = prepared.finish(Picture { width: 64, height: 64, rgb: vec![200; 64 * 64 * 3] });
+    let (old, new) = (i32::from(inputs()[0].picture.rgb[63 * 3]), i32::from(painted.rgb[63 * 3]));
+    assert!((200 - new).abs() * 2 <= (200 - old).abs() + 2, "half of the line at least is new: {old} became {new}");
+}
+
+#[test]
+fn a_mask_of_one_pixel_has_no_other_pictures_shape() {
+    assert_eq!(field(inpaint(), vec![input(64, 48), right(1, 1, 0)]).as_deref(), Some("mask"));
+    assert!(same_shape((1_000, 667), (3, 2)) && same_shape((512, 341), (1024, 683)));
+    assert!(!same_shape((64, 48), (1, 1)) && !same_shape((100, 80), (10, 10)));
+}

@@ -10,12 +10,22 @@ use crate::{LoadError, Source};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
+/// The scheduler's file.
+pub const SCHEDULER: &str = "scheduler/scheduler_config.json";
+
 /// Every configuration file by its path in a diffusers folder.
-pub fn all(family: Family, components: &BTreeMap<Part, Listing>, velocity: bool) -> BTreeMap<String, Vec<u8>> {
+///
+/// `with_t5` says whether there is T5, in the files or beside them.
+pub fn all(
+    family: Family,
+    components: &BTreeMap<Part, Listing>,
+    velocity: bool,
+    with_t5: bool,
+) -> BTreeMap<String, Vec<u8>> {
     let mut files = BTreeMap::new();
     let mut put = |path: String, value: &Value| files.insert(path, value.to_string().into_bytes());
-    put("model_index.json".to_owned(), &index(family, components));
-    put("scheduler/scheduler_config.json".to_owned(), &scheduler(family, velocity));
+    put("model_index.json".to_owned(), &index(family, with_t5));
+    put(SCHEDULER.to_owned(), &scheduler(family, velocity));
     for (part, listing) in components {
         let config = match part {
             Part::Unet => unet(listing, family, velocity),
@@ -64,7 +74,7 @@ fn deviation(values: &[f32]) -> f32 {
     (values.iter().map(|value| (value - mean).powi(2)).sum::<f32>() / count).sqrt()
 }
 
-fn index(family: Family, components: &BTreeMap<Part, Listing>) -> Value {
+fn index(family: Family, with_t5: bool) -> Value {
     let class = match family {
         Family::Sd1 | Family::Sd2 => "StableDiffusionPipeline",
         Family::Sdxl => "StableDiffusionXLPipeline",
@@ -91,11 +101,23 @@ fn index(family: Family, components: &BTreeMap<Part, Listing>) -> Value {
     }
     if family == Family::Sd3 {
         // Its prompts work without T5: the reference then takes zeros.
-        let with = components.contains_key(&Part::TextEncoder3);
-        index["text_encoder_3"] = if with { json!(["transformers", "T5EncoderModel"]) } else { json!([null, null]) };
-        index["tokenizer_3"] = if with { json!(["transformers", "T5TokenizerFast"]) } else { json!([null, null]) };
+        index["text_encoder_3"] = if with_t5 { json!(["transformers", "T5EncoderModel"]) } else { json!([null, null]) };
+        index["tokenizer_3"] = if with_t5 { json!(["transformers", "T5TokenizerFast"]) } else { json!([null, null]) };
     }
     index
+}
+
+/// The scheduler of models that were distilled to a few steps (the Turbo models), as they were published: timesteps are
+/// counted from the last, and XL's sampler adds fresh noise.
+pub fn distilled(family: Family) -> Vec<u8> {
+    let mut config = scheduler(family, false);
+    if family != Family::Sd3 {
+        config["timestep_spacing"] = json!("trailing");
+    }
+    if family == Family::Sdxl {
+        config["_class_name"] = json!("EulerAncestralDiscreteScheduler");
+    }
+    config.to_string().into_bytes()
 }
 
 fn scheduler(family: Family, velocity: bool) -> Value {

@@ -97,7 +97,9 @@ impl<S: Source, B: Source> Checkpoint<S, B> {
         let configs = match family {
             Some(family) => {
                 let velocity = configs::predicts_velocity(&source, family, &components, hint).await?;
-                configs::all(family, &components, velocity)
+                let with_t5 = components.contains_key(&Part::TextEncoder3)
+                    || beside.len(&format!("{}/config.json", Part::TextEncoder3.folder())).await?.is_some();
+                configs::all(family, &components, velocity, with_t5)
             }
             None => BTreeMap::new(),
         };
@@ -114,6 +116,28 @@ impl<S: Source, B: Source> Checkpoint<S, B> {
     /// Whether the denoiser takes a mask and a masked picture besides the latents.
     pub fn inpainting(&self) -> bool {
         self.inpainting
+    }
+
+    /// Width of the prompt's states that the denoiser takes; 0 where the files hold no denoiser.
+    pub fn context(&self) -> usize {
+        let side = |part: Part, name: &str| self.components.get(&part).map_or(0, |listing| listing.side(name, 1));
+        let unet = side(Part::Unet, "mid_block.attentions.0.transformer_blocks.0.attn2.to_k.weight");
+        unet.max(side(Part::Transformer, "context_embedder.weight"))
+    }
+
+    /// Channels of the latents that the denoiser gives; 0 where the files hold no denoiser.
+    pub fn latent_channels(&self) -> usize {
+        let side = |part: Part, name: &str, axis| self.components.get(&part).map_or(0, |l| l.side(name, axis));
+        let patch = side(Part::Transformer, "pos_embed.proj.weight", 2).max(1);
+        let transformer = side(Part::Transformer, "proj_out.weight", 0) / (patch * patch);
+        transformer.max(side(Part::Unet, "conv_out.weight", 0))
+    }
+
+    /// Takes the model for one that was distilled to a few steps, which no header tells.
+    pub fn take_as_distilled(&mut self) {
+        if let Some(family) = self.family {
+            self.configs.insert(configs::SCHEDULER.to_owned(), configs::distilled(family));
+        }
     }
 
     /// The components that the files hold, with their tensors.
