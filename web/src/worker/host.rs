@@ -86,11 +86,12 @@ impl Host {
     async fn generate(&self, job: u64, request: AnyRequest) -> Result<JobResult, Stop> {
         let started = js_sys::Date::now();
         let mut observer = JobObserver::new(job, self.cancelled.clone(), request.image().preview);
+        check_loras(request.image())?;
         let id = request.image().model.clone().unwrap_or_else(|| DEFAULT_MODEL.into());
         let model = self.model(&id, &mut observer).await?;
         let (output, params) = match request {
             AnyRequest::Text2img(request) => {
-                let params = no_loras(request.resolve(&model.info, random_seed())?)?;
+                let params = request.resolve(&model.info, random_seed())?;
                 (model.pipeline.generate(&params, &mut observer).await?, params)
             }
             AnyRequest::Img2img(request) => edit(&model, request, &mut observer).await?,
@@ -141,7 +142,9 @@ impl Host {
         // The autoencoder's own configuration decides which sizes fit.
         let facts = pipeline.facts();
         let (default_sampler, samplers) = (facts.sampler, facts.samplers.clone());
-        let info = ModelInfo { latent_factor: facts.latent_factor, default_sampler, samplers, ..info };
+        let (flow, needs_mask, no_style) = (facts.flow, facts.extra_channels > 0, !facts.takes_style);
+        let latent_factor = facts.latent_factor;
+        let info = ModelInfo { latent_factor, default_sampler, samplers, flow, needs_mask, no_style, ..info };
         Ok(Loaded { info, pipeline })
     }
 }
@@ -153,16 +156,19 @@ async fn edit<M: Mode>(
     observer: &mut JobObserver,
 ) -> Result<(Output, Params), Stop> {
     let (params, prepared) = intake::ready(request, &model.info, random_seed()).await?;
-    let params = no_loras(params)?;
     Ok((model.pipeline.edit(&params, &prepared, observer).await?, params))
 }
 
-fn no_loras(params: Params) -> Result<Params, ApiError> {
-    if prompt::parse(&params.prompt).loras.is_empty() {
-        return Ok(params);
+/// Said before a model is fetched.
+fn check_loras(request: &ImageRequest) -> Result<(), ApiError> {
+    let message = "LoRAs do not run in the tab yet: choose this machine, or take them out";
+    if !request.loras.is_empty() {
+        return Err(ApiError::field("loras", message));
     }
-    let message = "LoRAs do not run in the tab yet: choose this machine, or take <lora:…> out";
-    Err(ApiError::field("prompt", message))
+    match prompt::parse(&request.prompt).loras.is_empty() {
+        true => Ok(()),
+        false => Err(ApiError::field("prompt", message)),
+    }
 }
 
 fn result(output: Output, params: Params, time_taken: u64) -> JobResult {
