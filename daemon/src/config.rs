@@ -11,7 +11,7 @@ use std::{path::PathBuf, time::Duration};
 pub struct Config {
     /// `FRESCO_HOME`: models lie in its folder `models`, jobs in its database, pictures in its folder `blobs`.
     pub home: PathBuf,
-    /// Model folders elsewhere.
+    /// Model folders and files elsewhere.
     pub models: Vec<PathBuf>,
     /// Which device runs models.
     pub device: DeviceChoice,

@@ -13,6 +13,7 @@ mod load;
 mod manage;
 mod memory;
 mod modes;
+mod named;
 mod page;
 mod queue;
 mod repeat;

@@ -227,7 +227,8 @@ pub async fn prompts_alone(on: &Device) {
     drop(whole);
     let (params, none) = (crate::pictures::first_params("a"), Patches::<&Memory>::none());
     let options = LoadOptions { precision: Precision::F16, text_encoders: false, ..LoadOptions::default() };
-    let told = Pipeline::read_prompts(&folder, &none, on, options, (&params, &[]), &mut Silent).await.expect("they are read");
+    let told =
+        Pipeline::read_prompts(&folder, &none, on, options, (&params, &[]), &mut Silent).await.expect("they are read");
     let pipeline = Pipeline::load_with(&folder, on, options, &mut Silent).await.expect("it loads");
     assert!(!pipeline.has_text_encoders());
     let output = pipeline.draw(&params, None, Some(&told), &mut Silent).await.expect("it runs");

@@ -80,6 +80,7 @@ pub fn describe(name: &str, bytes: u64, texts: &[(&str, String)]) -> ModelInfo {
         samplers: Sampler::ALL.to_vec(),
         bytes,
         id: id.as_str().into(),
+        ..ModelInfo::default()
     }
 }
 

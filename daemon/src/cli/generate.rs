@@ -1,10 +1,9 @@
 //! `fresco generate`.
 
-use super::{Problem, memory::Memory, pictures::Pictures, progress, say, source};
+use super::{Problem, extras::ExtraFiles, memory::Memory, pictures::Pictures, progress, say, source};
 use crate::{
     clock::random_seed,
     engine::{DeviceChoice, Engine, EngineError, Made, Progress, Task, local},
-    models::loras::LoraFile,
 };
 use clap::Args;
 use fresco_api::{ApiError, ImageRequest, Params, Post};
@@ -30,7 +29,7 @@ pub(super) struct Generate {
     /// What it should not show.
     #[arg(long, value_name = "TEXT", default_value = "")]
     negative: String,
-    /// A name of `fresco models list`, or a model folder.
+    /// A name of `fresco models list`, a model folder, or a checkpoint: .safetensors or .gguf.
     #[arg(long, value_name = "ID|PATH")]
     model: Option<String>,
     /// Denoising steps.
@@ -75,10 +74,11 @@ pub(super) struct Generate {
     /// Enlarges the finished picture 2 or 4 times.
     #[arg(long, value_name = "1|2|4")]
     upscale: Option<u32>,
-    /// A LoRA to add, all of it or so much; may be given several times. `<lora:name:0.8>` in the prompt adds one from
-    /// the folder `loras` of FRESCO_HOME.
-    #[arg(long = "lora", value_name = "FILE[:WEIGHT]", value_parser = lora)]
-    loras: Vec<LoraFile>,
+    /// Leaves out the text encoder's last blocks, as A1111 counts: 2 leaves out one.
+    #[arg(long, value_name = "N")]
+    clip_skip: Option<u32>,
+    #[command(flatten)]
+    extras: ExtraFiles,
     #[command(flatten)]
     pictures: Pictures,
     /// What runs the model: auto, cpu, vulkan, cuda or metal.
@@ -108,30 +108,25 @@ struct Summary<'a> {
     device: &'a str,
 }
 
-/// `FILE` or `FILE:WEIGHT`.
-fn lora(named: &str) -> Result<LoraFile, String> {
-    let (path, weight) = match named.rsplit_once(':').map(|(path, weight)| (path, weight.parse::<f32>())) {
-        Some((path, Ok(weight))) => (path, weight),
-        _ => (named, 1.0),
-    };
-    if !weight.is_finite() {
-        return Err(format!("the weight of {path} is no number"));
-    }
-    if !Path::new(path).is_file() {
-        return Err(format!("there is no file {path}"));
-    }
-    Ok(LoraFile { path: PathBuf::from(path), denoiser: weight, text: weight })
-}
-
 impl Generate {
     pub(super) async fn run(self, home: &Path) -> Result<(), Problem> {
         if self.json && self.to_stdout() {
             return Err(Problem::usage("--json and --out - both write to stdout; choose one"));
         }
-        let (catalogue, model) = source::find(home, self.model.as_deref())?;
+        let (catalogue, model, vae) = match self.extras.vae() {
+            Some(vae) => {
+                let (catalogue, model, weights) = source::find_with_vae(home, self.model.as_deref(), vae)?;
+                (catalogue, model, Some(weights))
+            }
+            None => {
+                let (catalogue, model) = source::find(home, self.model.as_deref())?;
+                (catalogue, model, None)
+            }
+        };
+        let extras = self.extras.given(vae)?;
         let task = self.pictures.task(self.request()?, &model.info, random_seed())?;
-        let task = Task { loras: self.loras.clone(), ..task };
-        let params = task.params.clone();
+        let params = catalogue.noted(task.params, &extras)?;
+        let task = Task { params: params.clone(), extras, pictures: task.pictures };
         let out = self.out.clone().unwrap_or_else(|| free_name(params.seed));
         for file in [Some(&out), self.dump_latents.as_ref()].into_iter().flatten() {
             check_place(file)?;
@@ -159,6 +154,8 @@ impl Generate {
             scheduler: named("scheduler", self.scheduler.as_deref())?,
             eta: self.eta,
             rng: named("rng", self.rng.as_deref())?,
+            clip_skip: self.clip_skip,
+            loras: Vec::new(),
             seed: self.seed,
             post: self.post(),
             ..ImageRequest::default()

@@ -2,6 +2,7 @@
 
 mod browser;
 mod doctor;
+mod extras;
 mod generate;
 mod memory;
 mod models;

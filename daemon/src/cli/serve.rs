@@ -27,8 +27,8 @@ pub(super) struct Serve {
     device: DeviceChoice,
     #[command(flatten)]
     memory: Memory,
-    /// A model folder to offer besides those in the home folder.
-    #[arg(long = "model", value_name = "FOLDER")]
+    /// A model folder, or a single file, to offer besides those in the home folder.
+    #[arg(long = "model", value_name = "PATH")]
     models: Vec<PathBuf>,
     /// Jobs that may wait.
     #[arg(long, env = "MAX_QUEUE_SIZE", default_value_t = QueueLimits::default().waiting, value_name = "JOBS")]

@@ -1,9 +1,10 @@
-//! A model that a command line names: a catalogue entry or a folder.
+//! A model that a command line names: a catalogue entry, a folder or a single file; with another autoencoder where one
+//! is said.
 
 use super::Problem;
 use crate::{
     config::model_path,
-    models::{Catalogue, Model},
+    models::{Catalogue, Model, with_vae},
 };
 use fresco_api::ModelId;
 use std::{
@@ -16,19 +17,45 @@ use std::{
 /// What looks like a path is a path; any other name is a catalogue entry first.
 pub(super) fn find(home: &Path, named: Option<&str>) -> Result<(Arc<Catalogue>, Arc<Model>), Problem> {
     let catalogue = match named {
-        Some(path) if path.contains(['/', '\\']) || path == "." || path == ".." => of_folder(home, path),
-        _ => Catalogue::new(home, Vec::new()).searching(home, model_path()),
+        Some(path) if path.contains(['/', '\\']) || path == "." || path == ".." => of_path(home, path)?,
+        _ => whole(home),
     };
     let id = named.filter(|_| catalogue.has_shelf()).map(ModelId::from);
     let catalogue = match (catalogue.find(id.as_ref()), named) {
         (Ok(model), _) => return Ok((Arc::new(catalogue), model)),
-        (Err(_), Some(name)) if catalogue.has_shelf() && Path::new(name).is_dir() => of_folder(home, name),
+        (Err(_), Some(name)) if catalogue.has_shelf() && Path::new(name).exists() => of_path(home, name)?,
         (Err(error), _) => return Err(error.into()),
     };
     let model = catalogue.find(None)?;
     Ok((Arc::new(catalogue), model))
 }
 
-fn of_folder(home: &Path, path: &str) -> Catalogue {
-    Catalogue::of_folder(PathBuf::from(path)).with_loras(home)
+/// As [`find`], with the autoencoder of `vae` in place of the model's own, and the file that holds it.
+pub(super) fn find_with_vae(
+    home: &Path,
+    named: Option<&str>,
+    vae: &Path,
+) -> Result<(Arc<Catalogue>, Arc<Model>, PathBuf), Problem> {
+    let (_, model) = find(home, named)?;
+    let (files, weights) = with_vae(&model.files, vae)?;
+    let model = Arc::new(Model { info: model.info.clone(), files });
+    Ok((Arc::new(alone(home, model.clone())), model, weights))
+}
+
+/// Everything that is on this machine.
+fn whole(home: &Path) -> Catalogue {
+    Catalogue::new(home, Vec::new()).searching(home, model_path())
+}
+
+/// One model; LoRAs and learned words are where they always are.
+fn alone(home: &Path, model: Arc<Model>) -> Catalogue {
+    Catalogue::of_model(model).with_shelves(home, &model_path())
+}
+
+fn of_path(home: &Path, path: &str) -> Result<Catalogue, Problem> {
+    let path = Path::new(path);
+    if path.is_file() {
+        return Ok(alone(home, whole(home).open_file(path)?));
+    }
+    Ok(Catalogue::of_folder(path.to_owned()).with_shelves(home, &model_path()))
 }

@@ -11,10 +11,12 @@ use super::{
     Bench, DeviceChoice, EngineError, MemoryOptions, Pinned, Progress, Task,
     device::{Finding, choose, regret},
     shelf::Shelf,
+    wear::enlarged,
 };
 use crate::models::{
     Catalogue, Model, ModelFiles,
-    loras::{self, LoraFile},
+    loras::LoraFile,
+    words::{self, WordFile},
 };
 use fresco_api::{ApiError, ErrorCode, ModelId, Params};
 use fresco_diffusion::{Candidate, LoadError, Output, Pipeline, RunError, model::Conditioning, weights::lora::Patches};
@@ -59,6 +61,7 @@ struct Order<'a> {
     /// As the catalogue gave it: files that change become another entry, and are loaded anew.
     model: Arc<Model>,
     loras: Vec<LoraFile>,
+    words: Vec<WordFile>,
     size: (u32, u32),
     /// The prompts that will be read; none to load ahead.
     params: Option<&'a Params>,
@@ -75,24 +78,31 @@ impl Bench for Local {
     }
 
     fn run(&mut self, task: &Task, mut progress: Progress) -> Result<Output, EngineError> {
+        let (params, catalogue) = (&task.params, self.catalogue.clone());
+        let model = catalogue.find(Some(&params.model))?;
+        let extras = catalogue.extras(params, &task.extras, &model)?;
+        catalogue.check_noted(params, &extras)?;
         futures_executor::block_on(async {
-            let params = &task.params;
-            let named = loras::named_in(&params.prompt, self.catalogue.loras())?;
-            let loras = [task.loras.as_slice(), &named].concat();
-            let model = self.catalogue.find(Some(&params.model))?;
-            let order = Order { model, loras, size: (params.width, params.height), params: Some(params) };
-            let loaded = self.ready(order, &mut progress).await?;
-            let output = Box::pin(loaded.draw(task, &mut progress)).await;
+            let (loras, words) = (extras.loras.clone(), extras.words.clone());
+            let order = Order { model, loras, words, size: (params.width, params.height), params: Some(params) };
+            let mut loaded = self.ready(order, &mut progress).await?;
+            let output = Box::pin(loaded.draw(task, &extras, &catalogue, &mut progress)).await;
             self.keep(loaded);
-            output
+            match (&extras.upscaler, output?) {
+                (None, output) => Ok(output),
+                (Some(upscaler), output) => {
+                    let device = self.device.as_ref().ok_or_else(no_device)?;
+                    enlarged(output, upscaler, &device.device, &mut progress).await
+                }
+            }
         })
     }
 
     fn load(&mut self, model: &ModelId, mut progress: Progress) -> Result<(), EngineError> {
+        let model = self.catalogue.find(Some(model))?;
         futures_executor::block_on(async {
-            let model = self.catalogue.find(Some(model))?;
             let side = model.info.default_side;
-            let order = Order { model, loras: Vec::new(), size: (side, side), params: None };
+            let order = Order { model, loras: Vec::new(), words: Vec::new(), size: (side, side), params: None };
             let loaded = self.ready(order, &mut progress).await?;
             self.keep(loaded);
             Ok(())
@@ -205,7 +215,7 @@ impl Local {
         patches: &Patches<ModelFiles>,
         progress: &mut Progress,
     ) -> Result<(Asked, Conditioning), EngineError> {
-        let asked = Asked::of(params, &order.loras);
+        let asked = Asked::of(params, &order.loras, &order.words);
         if let Some(told) = known.as_ref().and_then(|known| known.told(&asked)) {
             return Ok((asked, told));
         }
@@ -219,7 +229,9 @@ impl Local {
         self.tidy(true);
         let device = self.device.as_ref().ok_or_else(no_device)?;
         let (files, options) = (&order.model.files, plan.options());
-        let told = Pipeline::read_prompts(files, patches, &device.device, options, params, progress).await?;
+        let words = words::read(&order.words).await?;
+        let asking = (params, words.as_slice());
+        let told = Pipeline::read_prompts(files, patches, &device.device, options, asking, progress).await?;
         self.tidy(true);
         Ok((asked, told))
     }

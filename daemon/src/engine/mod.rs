@@ -11,6 +11,7 @@ mod previews;
 mod shelf;
 pub mod thread;
 mod trouble;
+mod wear;
 
 pub use device::DeviceChoice;
 pub use memory::{Gauge, MemoryOptions};
@@ -18,7 +19,7 @@ pub use previews::Previews;
 pub use thread::{Bench, Pinned, THREAD};
 pub use tokio_util::sync::CancellationToken;
 
-use crate::models::loras::LoraFile;
+use crate::models::Extras;
 use fresco_api::{ApiError, ErrorCode, ModelId, Params};
 use fresco_diffusion::{Observer, Output, Picture, Prepared, Stage};
 use futures_util::{
@@ -64,13 +65,13 @@ pub struct Task {
     pub params: Params,
     /// The pictures that their edit speaks of.
     pub pictures: Option<Arc<Prepared>>,
-    /// LoRAs besides those that the prompt names.
-    pub loras: Vec<LoraFile>,
+    /// Files besides those that the parameters name.
+    pub extras: Extras,
 }
 
 impl From<Params> for Task {
     fn from(params: Params) -> Self {
-        Self { params, pictures: None, loras: Vec::new() }
+        Self { params, pictures: None, extras: Extras::default() }
     }
 }
 
@@ -125,6 +126,11 @@ impl Progress {
     /// Whether the work is no longer wanted.
     pub fn cancelled(&self) -> bool {
         self.cancel.is_cancelled()
+    }
+
+    /// Whether somebody wants to see the run before it is finished.
+    fn shows_previews(&self) -> bool {
+        self.previews.is_some()
     }
 
     /// The same line, stopped also when the returned token is.

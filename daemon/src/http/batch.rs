@@ -32,7 +32,7 @@ pub(super) async fn submit(
     let seed = random_seed();
     let children = request.children(seed)?;
     let models = models(&app, &children).await?;
-    let jobs = planned(children, &models, seed)?;
+    let jobs = jobs::noted(&app, planned(children, &models, seed)?).await?;
     let batch = BatchId(new_name());
     let submission = Submission { owner: owner.name, key, batch: Some((batch, request)), jobs };
     match app.queue.submit(submission).await? {

@@ -4,6 +4,7 @@ use super::{body::JsonBody, error::Failure, owner::Owner, repeat, shape::Shape};
 use crate::{
     app::App,
     clock::random_seed,
+    models::Extras,
     queue::{
         QueueError, View, plain_job,
         store::{Filter, Key, NewJob, Place, Spot, Submission},
@@ -65,7 +66,8 @@ pub(super) async fn submit(
     key: Option<Key>,
     job: NewJob,
 ) -> Result<Response, Failure> {
-    let submission = Submission { owner: owner.name, key, batch: None, jobs: vec![job] };
+    let jobs = noted(app, vec![job]).await?;
+    let submission = Submission { owner: owner.name, key, batch: None, jobs };
     match app.queue.submit(submission).await? {
         (Place::Job(id), repeated) => {
             let job = app.queue.shown(app.queue.stored(&id).await?, view).await;
@@ -227,6 +229,21 @@ pub(super) async fn model(app: &App, id: Option<ModelId>) -> Result<ModelInfo, F
     let found = tokio::task::spawn_blocking(move || catalogue.find(id.as_ref())).await;
     let broken = |_| ApiError::new(ErrorCode::BadModel, "The model cannot be read").at("model");
     Ok(found.map_err(broken)??.info.clone())
+}
+
+/// Jobs with a note of the files that each names: a name that is not there is refused before anything is queued.
+pub(super) async fn noted(app: &App, jobs: Vec<NewJob>) -> Result<Vec<NewJob>, Failure> {
+    let catalogue = app.catalogue.clone();
+    let note = move |job: NewJob| -> Result<NewJob, ApiError> {
+        let params = catalogue.noted(job.params, &Extras::default()).map_err(|error| match &job.label {
+            Some(label) => ApiError { message: format!("{label}: {}", error.message), ..error },
+            None => error,
+        })?;
+        Ok(NewJob { params, ..job })
+    };
+    let noted = tokio::task::spawn_blocking(move || jobs.into_iter().map(note).collect::<Result<_, _>>()).await;
+    let broken = |_| ApiError::new(ErrorCode::Internal, "The files that the request names cannot be read");
+    Ok(noted.map_err(broken)??)
 }
 
 fn wanted_status(query: &HashMap<String, String>) -> Result<Option<JobStatus>, ApiError> {

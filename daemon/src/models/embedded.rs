@@ -2,9 +2,9 @@
 
 use super::{BrokenModel, Entry, Model, ModelFiles};
 use fresco_api::{ApiError, ErrorCode, ModelFile, ModelInfo};
-use fresco_diffusion::Pipeline;
+use fresco_diffusion::{Pipeline, SourceError};
 use rust_embed::RustEmbed;
-use std::{borrow::Cow, sync::Arc};
+use std::{borrow::Cow, ops::Range, sync::Arc};
 
 /// Its files. The only copy in the program; the page's bundle leaves them out.
 #[derive(RustEmbed)]
@@ -43,6 +43,19 @@ fn fits(info: &ModelInfo) -> Result<(), ApiError> {
     let reason =
         format!("{INFO}: latentFactor is {} and the autoencoder's {}", info.latent_factor, facts.latent_factor);
     Err(ApiError::new(ErrorCode::BadModel, reason).at("model"))
+}
+
+/// A file's length in bytes.
+pub(super) fn length(file: &str) -> Option<u64> {
+    bytes(file).map(|bytes| bytes.len() as u64)
+}
+
+/// Some of a file's bytes.
+pub(super) fn part(file: &str, range: Range<u64>) -> Result<Vec<u8>, SourceError> {
+    let bytes = bytes(file).ok_or_else(|| SourceError::new(file, "is missing"))?;
+    let part = usize::try_from(range.start).ok().zip(usize::try_from(range.end).ok());
+    let part = part.and_then(|(start, end)| bytes.get(start..end));
+    part.map(<[u8]>::to_vec).ok_or_else(|| SourceError::new(file, "ends too early"))
 }
 
 /// One file's bytes.

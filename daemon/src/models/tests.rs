@@ -36,6 +36,16 @@ impl Drop for Scratch {
     }
 }
 
+/// A file of zeros in these shapes.
+fn write_safetensors(file: &Path, tensors: &[(&str, Vec<usize>)]) {
+    let bytes: Vec<Vec<u8>> = tensors.iter().map(|(_, shape)| vec![0; shape.iter().product::<usize>() * 4]).collect();
+    let views = tensors.iter().zip(&bytes).map(|((name, shape), bytes)| {
+        let view = safetensors::tensor::TensorView::new(safetensors::Dtype::F32, shape.clone(), bytes);
+        (*name, view.expect("as many bytes as the shape says"))
+    });
+    safetensors::serialize_to_file(views, None, file).expect("written");
+}
+
 fn ids(catalogue: &Catalogue) -> Vec<String> {
     catalogue.list().iter().map(|entry| id(entry).to_string()).collect()
 }
@@ -77,8 +87,8 @@ fn a_folder_that_comes_or_goes_changes_no_other_name() {
     let catalogue = Catalogue::new(&scratch.0, extra.to_vec());
     let (twin, own) = (scratch.model("twin"), scratch.model(embedded::NAME));
     let names = |paths: &[&PathBuf]| -> Vec<ModelId> {
-        let folders = catalogue.folders();
-        paths.iter().map(|path| folders.iter().find(|(at, _)| at == *path).expect("it is there").1.clone()).collect()
+        let places = catalogue.places();
+        paths.iter().map(|path| places.iter().find(|(at, _)| at == *path).expect("it is there").1.clone()).collect()
     };
     let all = [&extra[0], &extra[1], &twin, &own];
     let before = names(&all);
@@ -121,12 +131,19 @@ fn the_users_own_folders_are_searched() {
         scratch.folder(&format!("mine/{name}"));
     }
     fs::write(root.join("merge.safetensors"), "x").expect("written");
+    let lora = [("unet.to_q.lora_A.weight", vec![1, 2]), ("unet.to_q.lora_B.weight", vec![2, 1])];
+    write_safetensors(&root.join("ink.safetensors"), &lora);
     let catalogue = Catalogue::new(&scratch.0, Vec::new()).searching(&scratch.0, vec![root.clone()]);
-    assert_eq!(ids(&catalogue), ["fresco-tiny", "model", "flat"]);
+    // A file that is no model is no entry; one that is damaged says so.
+    assert_eq!(ids(&catalogue), ["fresco-tiny", "model", "flat", "merge"]);
+    let merge = catalogue.find(Some(&"merge".into())).expect_err("it is damaged");
+    assert!(merge.message.starts_with("merge.safetensors: is truncated"), "{merge}");
+    let others: Vec<(String, &str)> = catalogue.others().into_iter().map(|(found, what)| (found.id, what)).collect();
+    assert!(matches!(&others[..], [(id, what)] if id == "ink" && what.contains("LoRA")), "{others:?}");
     let library = Library::new(&scratch.0, vec![root]);
     let files: Vec<String> =
         library.found().into_iter().filter(|f| matches!(f.kind, FoundKind::File)).map(|f| f.id).collect();
-    assert_eq!(files, ["merge"]);
+    assert_eq!(files, ["ink", "merge"]);
 }
 
 #[test]
@@ -143,4 +160,19 @@ fn a_broken_folder_says_which_file() {
 fn a_path_that_is_no_folder_is_refused() {
     let error = Catalogue::of_folder("/nonexistent/model".into()).find(None).expect_err("there is none");
     assert_eq!(error.code, ErrorCode::UnknownModel);
+}
+
+#[test]
+fn a_pulled_tiny_autoencoder_shows_runs_of_its_family() {
+    let scratch = Scratch::new();
+    let folder = scratch.0.join("models/taesd");
+    fs::create_dir_all(&folder).expect("a folder");
+    let manifest = r#"{"id":"taesd","repository":"a/b","commit":"c","precision":"fp16","licence":"MIT","files":[]}"#;
+    fs::write(folder.join(library::MANIFEST), manifest).expect("written");
+    let weights = folder.join("diffusion_pytorch_model.safetensors");
+    let catalogue = Catalogue::new(&scratch.0, Vec::new());
+    assert_eq!(catalogue.preview_decoder(FamilyName::StableDiffusion), None);
+    fs::write(&weights, "x").expect("written");
+    assert_eq!(catalogue.preview_decoder(FamilyName::StableDiffusion), Some(weights));
+    assert_eq!(catalogue.preview_decoder(FamilyName::StableDiffusion3), None);
 }

@@ -1,30 +1,35 @@
 //! What tells the files apart that make a picture: another file under the same name is another picture.
 
-use super::{Catalogue, embedded::Weights, fingerprint::Fingerprint, hub, id, loras, unknown};
+use super::{Catalogue, ModelFiles, embedded::Weights, hub, loras};
 use fresco_api::{ApiError, ModelId};
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::Path,
+    sync::{Arc, PoisonError},
+};
 
 impl Catalogue {
-    /// Stamps of a model's files and of the LoRAs that a prompt names, in their order. Reads no file of weights: names,
-    /// lengths and times tell.
+    /// Stamps of a model's files and of the LoRAs that a prompt names, in their order. Reads no weights: names, lengths
+    /// and times tell.
     ///
     /// # Errors
     /// When there is no such model or LoRA.
     pub fn stamps(&self, model: &ModelId, prompt: &str) -> Result<Vec<String>, ApiError> {
         let mut stamps = vec![self.stamp(model)?];
-        let named = loras::named_in(prompt, self.loras())?;
+        let named = loras::named_in(prompt, self.shelves.loras())?;
         stamps.extend(named.iter().map(|lora| file_stamp(&lora.path)));
         Ok(stamps)
     }
 
     fn stamp(&self, model: &ModelId) -> Result<String, ApiError> {
-        if self.embedded.as_ref().is_some_and(|entry| id(entry) == model) {
+        let found = self.find(Some(model))?;
+        if matches!(found.files, ModelFiles::Embedded) {
             return Ok(embedded_stamp());
         }
-        let folders = self.folders();
-        let found = folders.iter().find(|(_, id)| id == model);
-        let (folder, _) = found.ok_or_else(|| unknown(Some(model), &self.list()))?;
-        Ok(hub::sha256(format!("{folder:?} {:?}", Fingerprint::of(folder)).as_bytes()))
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let opened = known.values().find(|opened| Arc::ptr_eq(&opened.model, &found));
+        let about = opened.map(|opened| (&opened.paths, &opened.then));
+        Ok(hub::sha256(format!("{model} {about:?}").as_bytes()))
     }
 }
 

@@ -1,6 +1,7 @@
 //! The `fresco` command as its user sees it: the built program, its output, its exit codes.
 
 mod broken_models;
+mod extras;
 mod generate;
 #[path = "../../../tests/support/hub.rs"]
 #[allow(dead_code, reason = "the daemon's own tests use the rest of it")]
@@ -11,6 +12,8 @@ mod models;
 mod modes;
 mod requests;
 mod serve;
+mod single;
+mod weights;
 
 use std::{
     fs,

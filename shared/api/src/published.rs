@@ -195,7 +195,7 @@ impl Published {
             default_guidance: defaults.guidance,
             default_sampler: defaults.sampler.parse().unwrap_or_default(),
             samplers: Sampler::ALL.to_vec(),
-            bytes: 0,
+            ..ModelInfo::default()
         })
     }
 }

@@ -2,7 +2,9 @@
 
 use super::{gpu, intake, local::LocalSource, observer::JobObserver, port, source::HttpSource};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use fresco_api::{AnyRequest, ApiError, ErrorCode, JobEvent, JobResult, Mode, ModelId, ModelInfo, Params, Request};
+use fresco_api::{
+    AnyRequest, ApiError, ErrorCode, ImageRequest, JobEvent, JobResult, Mode, ModelId, ModelInfo, Params, Request,
+};
 use fresco_diffusion::{
     Device, LoadError, Output, Pipeline, RunError, Source, prompt,
     weights::checkpoint::{Checkpoint, Nothing},

@@ -6,7 +6,7 @@ use crate::{
     config::model_path,
     models::{
         BrokenModel, Catalogue, Entry,
-        library::{Found, FoundKind, Library},
+        library::{Found, Library},
         published::{Precision, Published},
     },
 };
@@ -44,10 +44,9 @@ enum Row<'a> {
 
 impl List {
     pub(super) fn run(self, home: &Path) -> Result<(), Problem> {
-        let entries = Catalogue::new(home, Vec::new()).searching(home, model_path()).list();
+        let catalogue = Catalogue::new(home, Vec::new()).searching(home, model_path());
+        let (entries, others) = (catalogue.list(), catalogue.others());
         let library = Library::new(home, model_path());
-        let others: Vec<Found> =
-            library.found().into_iter().filter(|found| !matches!(found.kind, FoundKind::Folder)).collect();
         let rows = rows(&entries, &others);
         if self.json {
             let line = serde_json::to_string(&rows).map_err(|error| Problem::failed(error.to_string()))?;
@@ -70,12 +69,15 @@ impl List {
     }
 }
 
-fn rows<'a>(entries: &'a [Entry], others: &'a [Found]) -> Vec<Row<'a>> {
+fn rows<'a>(entries: &'a [Entry], others: &'a [(Found, &str)]) -> Vec<Row<'a>> {
     let there = entries.iter().map(|entry| match entry {
         Ok(model) => Row::Usable { info: &model.info },
         Err(BrokenModel { id, error }) => Row::Unusable { id: &id.0, bytes: 0, reason: error.to_string() },
     });
-    let others = others.iter().map(|found| Row::Unusable { id: &found.id, bytes: found.bytes, reason: why_not(found) });
+    let others = others.iter().map(|(found, what)| {
+        let reason = format!("{what}: {}", found.path.display());
+        Row::Unusable { id: &found.id, bytes: found.bytes, reason }
+    });
     let mut rows: Vec<Row> = there.chain(others).collect();
     let taken: HashSet<String> = rows.iter().map(|row| row.id().to_owned()).collect();
     let available = Published::all().iter().filter(|entry| entry.repository.is_some() && !taken.contains(&entry.id.0));
@@ -90,15 +92,6 @@ impl Row<'_> {
             Row::Unusable { id, .. } => id,
             Row::Available { entry, .. } => &entry.id.0,
         }
-    }
-}
-
-fn why_not(found: &Found) -> String {
-    let place = found.path.display();
-    match &found.kind {
-        FoundKind::File => format!("a single file, told by its name only so far: {place}"),
-        FoundKind::Part(_) => format!("no model by itself, a part for others: {place}"),
-        FoundKind::Folder => format!("{place}"),
     }
 }
 

@@ -1,10 +1,10 @@
 //! A model that is loaded: with its LoRAs, with or without its text encoders, and what its last prompts said.
 
 use super::{
-    super::{EngineError, Progress, Task},
+    super::{EngineError, Progress, Task, wear::Worn},
     plan::Plan,
 };
-use crate::models::{Model, ModelFiles, loras::LoraFile};
+use crate::models::{Catalogue, Extras, Model, ModelFiles, loras::LoraFile, words::WordFile};
 use fresco_api::Params;
 use fresco_diffusion::{
     Facts, Output, Pipeline,
@@ -12,7 +12,7 @@ use fresco_diffusion::{
     model::Conditioning,
     weights::lora::{Lora, Patches, Strength},
 };
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 
 /// A model on the device.
 pub struct Loaded {
@@ -24,6 +24,7 @@ pub struct Loaded {
     pub plan: Plan,
     outline: Outline,
     loras: Vec<LoraFile>,
+    worn: Worn,
     /// What prompts said that were read by text encoders which are gone.
     told: Option<(Asked, Conditioning)>,
 }
@@ -34,17 +35,21 @@ pub struct Asked {
     prompt: String,
     negative: Option<String>,
     size: (u32, u32),
+    clip_skip: Option<u32>,
     loras: Vec<LoraFile>,
+    words: Vec<WordFile>,
 }
 
 impl Asked {
-    /// By these parameters, with these LoRAs.
-    pub fn of(params: &Params, loras: &[LoraFile]) -> Self {
+    /// By these parameters, with these LoRAs and learned words.
+    pub fn of(params: &Params, loras: &[LoraFile], words: &[WordFile]) -> Self {
         Self {
             prompt: params.prompt.clone(),
             negative: (params.guidance_scale > 1.0).then(|| params.negative_prompt.clone()),
             size: (params.width, params.height),
+            clip_skip: params.clip_skip,
             loras: loras.to_vec(),
+            words: words.to_vec(),
         }
     }
 }
@@ -52,7 +57,8 @@ impl Asked {
 impl Loaded {
     /// A model as it was loaded, without LoRAs.
     pub fn new(model: Arc<Model>, pipeline: Pipeline, outline: Outline, plan: Plan) -> Self {
-        Self { model, pipeline: Box::new(pipeline), plan, outline, loras: Vec::new(), told: None }
+        let (loras, worn, pipeline) = (Vec::new(), Worn::default(), Box::new(pipeline));
+        Self { model, pipeline, plan, outline, loras, worn, told: None }
     }
 
     /// Bytes that it takes between two runs. Text encoders that it shares with another model count for both.
@@ -108,11 +114,18 @@ impl Loaded {
         Ok(())
     }
 
-    /// The picture of a task.
+    /// The picture of a task, with the files that it takes besides the model's.
     ///
     /// # Errors
     /// It was cancelled, or could not be made.
-    pub async fn draw(&self, task: &Task, progress: &mut Progress) -> Result<Output, EngineError> {
+    pub async fn draw(
+        &mut self,
+        task: &Task,
+        extras: &Extras,
+        catalogue: &Catalogue,
+        progress: &mut Progress,
+    ) -> Result<Output, EngineError> {
+        self.worn.change(&mut self.pipeline, extras, catalogue, progress.shows_previews()).await?;
         let told = self.told.as_ref().map(|(_, told)| told);
         Ok(self.pipeline.draw(&task.params, task.pictures.as_deref(), told, progress).await?)
     }
@@ -129,8 +142,7 @@ pub async fn patches(
     }
     let mut opened = Vec::with_capacity(loras.len());
     for lora in loras {
-        let folder = ModelFiles::of_folder(lora.path.parent().unwrap_or(Path::new("")));
-        let name = lora.path.file_name().unwrap_or_default().to_string_lossy();
+        let (folder, name) = ModelFiles::of_file(&lora.path);
         opened.push((Lora::open(folder, &name).await?, Strength { denoiser: lora.denoiser, text: lora.text }));
     }
     Ok(facts.resolve_loras(files, opened).await?)
