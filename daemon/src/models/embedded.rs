@@ -36,7 +36,7 @@ fn read() -> Result<ModelInfo, ApiError> {
 
 /// Whether the entry says of the latents what the autoencoder's configuration says.
 fn fits(info: &ModelInfo) -> Result<(), ApiError> {
-    let facts = futures_executor::block_on(Pipeline::inspect(&ModelFiles::Embedded))?;
+    let facts = super::at_once(Pipeline::inspect(&ModelFiles::Embedded))?;
     if info.latent_factor == facts.latent_factor {
         return Ok(());
     }

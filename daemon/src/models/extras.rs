@@ -2,7 +2,7 @@
 //! command line.
 
 use super::{
-    Catalogue, Model,
+    Catalogue, Model, at_once,
     digest::Digests,
     loras::{self, LoraFile},
     words::{self, WordFile},
@@ -12,7 +12,6 @@ use fresco_diffusion::{
     config::{ClipConfig, read_json},
     prompt,
 };
-use futures_executor::block_on;
 use std::path::{Path, PathBuf};
 
 /// The folders of CLIP text encoders in a model.
@@ -166,9 +165,9 @@ fn widths(model: &Model) -> Result<Vec<usize>, ApiError> {
     let mut widths = Vec::new();
     for folder in CLIPS {
         let file = format!("{folder}/config.json");
-        let there = block_on(fresco_diffusion::Source::len(&model.files, &file)).ok().flatten().is_some();
+        let there = at_once(fresco_diffusion::Source::len(&model.files, &file)).ok().flatten().is_some();
         if there {
-            let config: ClipConfig = block_on(read_json(&model.files, &file))?;
+            let config: ClipConfig = at_once(read_json(&model.files, &file))?;
             widths.push(config.hidden_size);
         }
     }

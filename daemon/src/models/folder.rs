@@ -97,7 +97,7 @@ pub(super) fn open(path: &Path, id: ModelId) -> Result<Model, ApiError> {
         return Err(ApiError::new(ErrorCode::UnknownModel, message).at("model"));
     }
     let files = ModelFiles::Folder(folder.clone());
-    let facts = futures_executor::block_on(Pipeline::inspect(&files))?;
+    let facts = super::at_once(Pipeline::inspect(&files))?;
     let written = written_info(&folder)?;
     let info = match written {
         Some(info) => {

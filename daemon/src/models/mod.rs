@@ -32,7 +32,9 @@ use single::{Opened, What};
 use std::{
     collections::{HashMap, HashSet},
     path::{Path, PathBuf},
+    pin::pin,
     sync::{Arc, Mutex, PoisonError},
+    task::{Context, Poll, Waker},
 };
 
 /// A model that can be loaded.
@@ -228,6 +230,17 @@ impl Catalogue {
         let what = single::what(path)?;
         kinds().insert(path.to_owned(), (now, what));
         Ok(what)
+    }
+}
+
+/// The value of a future that waits for nothing, as files on a disk answer at once. Unlike an executor it may be called
+/// inside another: the engine asks the catalogue while it loads.
+fn at_once<T>(future: impl Future<Output = T>) -> T {
+    let (mut future, mut context) = (pin!(future), Context::from_waker(Waker::noop()));
+    loop {
+        if let Poll::Ready(value) = future.as_mut().poll(&mut context) {
+            return value;
+        }
     }
 }
 

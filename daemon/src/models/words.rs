@@ -1,12 +1,11 @@
 //! Learned words (textual inversion): files that a prompt names, by `embedding:name` or by the bare word.
 
-use super::{ModelFiles, fingerprint::Fingerprint, library::is_weights};
+use super::{ModelFiles, at_once, fingerprint::Fingerprint, library::is_weights};
 use fresco_api::ApiError;
 use fresco_diffusion::{
     LoadError,
     prompt::{EXPLICIT, Embedding},
 };
-use futures_executor::block_on;
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -75,7 +74,7 @@ fn fits(words: &[Embedding], widths: &[usize]) -> bool {
 /// # Errors
 /// It is no learned word, or one for other text encoders than those of these `widths`; the field is `embedding`.
 pub(super) fn check(file: &WordFile, widths: &[usize]) -> Result<(), ApiError> {
-    let words = block_on(file.read()).map_err(|error| ApiError::from(error).at("embedding"))?;
+    let words = at_once(file.read()).map_err(|error| ApiError::from(error).at("embedding"))?;
     match fits(&words, widths) {
         true => Ok(()),
         false => Err(misfit("embedding", &stem(&file.path))),
@@ -100,7 +99,7 @@ pub(super) fn named_in(
         for name in explicit(text) {
             let file = shelf.iter().find(|path| stem(path).eq_ignore_ascii_case(name));
             let file = WordFile::new(file.ok_or_else(|| unknown(field, name))?.clone());
-            let words = block_on(file.read()).map_err(|error| ApiError::from(error).at(field))?;
+            let words = at_once(file.read()).map_err(|error| ApiError::from(error).at(field))?;
             if !fits(&words, widths) {
                 return Err(misfit(field, name));
             }
@@ -111,7 +110,7 @@ pub(super) fn named_in(
     for path in shelf {
         let file = WordFile::new(path);
         // What is damaged says so where it is named with `embedding:`.
-        let Ok(words) = block_on(file.read()) else { continue };
+        let Ok(words) = at_once(file.read()) else { continue };
         let said = words.iter().any(|word| lower.iter().any(|text| says(text, &word.name.to_ascii_lowercase())));
         if said && fits(&words, widths) && !found.contains(&file) {
             found.push(file);

@@ -5,7 +5,7 @@ use super::{
     loose::{self, Needs},
 };
 use crate::models::{
-    ModelFiles,
+    ModelFiles, at_once,
     published::{self, Published},
 };
 use fresco_api::{ApiError, ErrorCode};
@@ -13,7 +13,6 @@ use fresco_diffusion::{
     FamilyName, Pipeline,
     weights::checkpoint::{Family, Part},
 };
-use futures_executor::block_on;
 use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
@@ -144,7 +143,7 @@ fn fits(folder: &Path, needs: Needs) -> bool {
         Family::Sdxl => FamilyName::StableDiffusionXl,
         Family::Sd3 => FamilyName::StableDiffusion3,
     };
-    let facts = block_on(Pipeline::inspect(&ModelFiles::of_folder(folder)));
+    let facts = at_once(Pipeline::inspect(&ModelFiles::of_folder(folder)));
     facts.is_ok_and(|facts| facts.family == family && facts.context == needs.context)
 }
 

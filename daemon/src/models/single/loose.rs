@@ -1,12 +1,11 @@
 //! Parts of a model as single files that lie near it, as ComfyUI and stable-diffusion.cpp want them: autoencoder and
 //! text encoders beside a file that holds only the denoiser.
 
-use crate::models::{ModelFiles, library::is_weights};
+use crate::models::{ModelFiles, at_once, library::is_weights};
 use fresco_diffusion::weights::{
     self, Listing,
     checkpoint::{Family, Kind, Part, listings, recognise},
 };
-use futures_executor::block_on;
 use std::{
     collections::BTreeMap,
     fs,
@@ -61,7 +60,7 @@ fn weights_in(folder: &Path) -> Vec<PathBuf> {
 /// The parts in a file that holds no denoiser; nothing where it is another kind of file, or damaged.
 fn parts(path: &Path) -> Option<BTreeMap<Part, Listing>> {
     let (folder, name) = ModelFiles::of_file(path);
-    let header = block_on(weights::header(&folder, &name)).ok()?;
+    let header = at_once(weights::header(&folder, &name)).ok()?;
     if recognise(&header.tensors) != Kind::Model {
         return None;
     }

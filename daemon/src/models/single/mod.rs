@@ -9,7 +9,7 @@ mod loose;
 mod named;
 
 use super::{
-    Model, ModelFiles,
+    Model, ModelFiles, at_once,
     fingerprint::Fingerprint,
     folder::{derived_info, is_distilled},
 };
@@ -22,7 +22,6 @@ use fresco_diffusion::{
         checkpoint::{Checkpoint, Kind, Part, listings, recognise},
     },
 };
-use futures_executor::block_on;
 use named::Named;
 use std::{
     fmt,
@@ -68,7 +67,7 @@ impl Composed {
 impl Plan {
     fn compose(self) -> Result<Composed, LoadError> {
         let (named, names) = Named::new(&self.files);
-        let mut source = block_on(Checkpoint::open(named, &names, self.beside.clone()))?;
+        let mut source = at_once(Checkpoint::open(named, &names, self.beside.clone()))?;
         if self.distilled {
             source.take_as_distilled();
         }
@@ -96,7 +95,7 @@ pub(super) enum What {
 /// The file is damaged, or a pickle.
 pub(super) fn what(path: &Path) -> Result<What, LoadError> {
     let (folder, name) = ModelFiles::of_file(path);
-    let header = block_on(weights::header(&folder, &name))?;
+    let header = at_once(weights::header(&folder, &name))?;
     Ok(match recognise(&header.tensors) {
         Kind::Model => {
             let parts = listings(&name, &header.tensors)?;
@@ -138,7 +137,7 @@ pub(super) fn open(path: &Path, id: ModelId, installed: &[PathBuf]) -> Result<Op
     let paths = plan.paths();
     let then = Fingerprint::of(&paths);
     let files = ModelFiles::Composed(Arc::new(plan.compose()?));
-    let info = derived_info(id, block_on(Pipeline::inspect(&files))?, description);
+    let info = derived_info(id, at_once(Pipeline::inspect(&files))?, description);
     info.check().map_err(|reason| LoadError::Bad { file: path.display().to_string(), reason })?;
     Ok(Opened { model: Arc::new(Model { info, files }), paths, then })
 }
@@ -173,7 +172,7 @@ pub fn with_vae(files: &ModelFiles, vae: &Path) -> Result<(ModelFiles, PathBuf),
     };
     let at_vae = |error: LoadError| ApiError::from(error).at(VAE);
     let files = ModelFiles::Composed(Arc::new(plan.compose().map_err(at_vae)?));
-    block_on(Pipeline::inspect(&files)).map_err(at_vae)?;
+    at_once(Pipeline::inspect(&files)).map_err(at_vae)?;
     Ok((files, weights))
 }
 
@@ -193,7 +192,7 @@ fn vae_in(folder: &Path) -> Result<(PathBuf, PathBuf), ApiError> {
 /// Whether a file holds an autoencoder and nothing else: a whole checkpoint would take the model's place.
 fn check_vae(path: &Path) -> Result<(), ApiError> {
     let (folder, name) = ModelFiles::of_file(path);
-    let header = block_on(weights::header(&folder, &name)).map_err(|error| ApiError::from(error).at(VAE))?;
+    let header = at_once(weights::header(&folder, &name)).map_err(|error| ApiError::from(error).at(VAE))?;
     let parts = match recognise(&header.tensors) {
         Kind::Model => listings(&name, &header.tensors).map_err(|error| ApiError::from(error).at(VAE))?,
         _ => Default::default(),
