@@ -89,6 +89,10 @@ async fn a_lora_is_named_in_a_field_or_in_the_prompt_and_noted() {
     let (named, noted) = made(&daemon, json!({"prompt": "green hills by day<lora:ink:0.8>"})).await;
     assert_eq!((&named, &noted["used"]), (&listed, &parameters["used"]));
 
+    // The same again is known, and says the same of its files.
+    let (repeated, again) = made(&daemon, json!({"loras": [{"name": "ink", "weight": 0.8}]})).await;
+    assert_eq!((repeated, &again["used"]), (listed.clone(), &parameters["used"]));
+
     // Written over in place, under the same name: another LoRA, and another note.
     std::thread::sleep(Duration::from_millis(20));
     write_lora(&file, -0.3);

@@ -48,9 +48,14 @@ pub(super) async fn text2img(
     submit(&app, owner, view, key, again(&app, &headers, job).await?).await
 }
 
-/// A job with its answer, if it is known: only with a seed of the client's own is the same request the same picture.
+/// A job with a note of the files that it names, and with its answer, if it is known: only with a seed of the client's
+/// own is the same request the same picture.
 /// `Cache-Control: no-cache` has it made anew.
 pub(super) async fn again(app: &App, headers: &HeaderMap, job: NewJob) -> Result<NewJob, Failure> {
+    // Before the answer is looked for: another file is another picture.
+    let Some(job) = noted(app, vec![job]).await?.pop() else {
+        return Err(ApiError::new(ErrorCode::Internal, "The job was lost").into());
+    };
     let control = headers.get(header::CACHE_CONTROL).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if job.request.image().seed.is_none() || control.contains("no-cache") || control.contains("no-store") {
         return Ok(job);
@@ -66,8 +71,7 @@ pub(super) async fn submit(
     key: Option<Key>,
     job: NewJob,
 ) -> Result<Response, Failure> {
-    let jobs = noted(app, vec![job]).await?;
-    let submission = Submission { owner: owner.name, key, batch: None, jobs };
+    let submission = Submission { owner: owner.name, key, batch: None, jobs: vec![job] };
     match app.queue.submit(submission).await? {
         (Place::Job(id), repeated) => {
             let job = app.queue.shown(app.queue.stored(&id).await?, view).await;
