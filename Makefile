@@ -4,7 +4,7 @@ SHELL := /bin/sh
 .SHELLFLAGS := -ec
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run build bundle static test check fmt lint native parity browser deny goldens screenshot setup-build setup-test
+.PHONY: help run build bundle static test check fmt lint native parity browser deny goldens screenshot setup-build setup-test reference bench-models
 
 CARGO_TARGET_DIR := $(abspath $(or $(CARGO_TARGET_DIR),target))
 FRESCO_TOOLS := $(abspath $(or $(FRESCO_TOOLS),.tools))
@@ -32,6 +32,7 @@ help:
 	@echo 'make test     every test: formatting, clippy, native, parity in the browser, the page in the browser'
 	@echo 'make check    the quick part of it: formatting and clippy'
 	@echo 'make screenshot  the browser tests, and a new picture of the page for the README'
+	@echo 'make bench-models  published layouts at full size, against diffusers: BENCH="--models sd-turbo" for one'
 	@echo 'make goldens  write the reference tensors again (needs Python 3.11 or newer)'
 
 run: build
@@ -89,14 +90,20 @@ screenshot: browser
 	$(say) 'keeping the picture of the page that the README shows'
 	@cp tests/browser/out/desktop.png tests/browser/screenshot.png
 
-goldens:
+goldens: reference
+	$(say) 'writing tests/goldens'
+	@.venv/bin/python tests/reference/goldens.py
+	@.venv/bin/python tests/reference/embedded.py
+
+bench-models: build reference
+	$(say) 'full-size models with random weights, against diffusers (minutes a model, up to 22 GB of disk)'
+	@.venv/bin/python tests/bench/published.py "$(FRESCO_BIN)" $(BENCH)
+
+reference:
 	$(say) 'setting up Python for the reference in .venv'
 	@command -v python3 >/dev/null || { echo 'fresco: python3 is missing: install Python 3.11 or newer' >&2; exit 1; }
 	@test -x .venv/bin/python || python3 -m venv .venv
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check -r tests/reference/requirements.txt
-	$(say) 'writing tests/goldens'
-	@.venv/bin/python tests/reference/goldens.py
-	@.venv/bin/python tests/reference/embedded.py
 
 setup-build:
 	@.ci/setup.sh build

@@ -74,6 +74,9 @@ on_both! {
     sd3_pictures = crate::families::sd3_pictures;
     sdxl_pictures = crate::families::sdxl_pictures;
     text_encoders_apart = crate::families::text_encoders_apart;
+    classifiers = crate::classify::classifiers;
+    sdxl_transforms = crate::family_modes::sdxl_transforms;
+    sd3_transforms = crate::family_modes::sd3_transforms;
     sampler_pictures = crate::samplers::pictures;
     inpainting_checkpoints = crate::transforms::inpainting_checkpoints;
     shared_attention = crate::style::shared_attention;

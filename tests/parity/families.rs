@@ -29,23 +29,23 @@ const CLOSE: f64 = 2e-5;
 type Open<'a> = Weights<'a, Memory, Silent>;
 
 /// One family's golden files.
-struct Family {
-    index: Value,
-    golden: Golden<'static>,
+pub(crate) struct Family {
+    pub(crate) index: Value,
+    pub(crate) golden: Golden<'static>,
 }
 
-fn sdxl() -> Family {
+pub(crate) fn sdxl() -> Family {
     let index = serde_json::from_slice(golden!("sdxl.json")).expect("the golden is whole");
     Family { index, golden: Golden::new(golden!("sdxl.safetensors")) }
 }
 
-fn sd3() -> Family {
+pub(crate) fn sd3() -> Family {
     let index = serde_json::from_slice(golden!("sd3.json")).expect("the golden is whole");
     Family { index, golden: Golden::new(golden!("sd3.safetensors")) }
 }
 
 impl Family {
-    fn recipe(&self, part: &str) -> Recipe {
+    pub(crate) fn recipe(&self, part: &str) -> Recipe {
         serde_json::from_value(self.index["recipes"][part].clone()).expect("a recipe")
     }
 
@@ -60,7 +60,7 @@ impl Family {
         serde_json::from_value(self.index["configs"][part].clone()).expect("a configuration")
     }
 
-    fn text(&self, part: &str) -> String {
+    pub(crate) fn text(&self, part: &str) -> String {
         self.index["configs"][part].to_string()
     }
 }
@@ -194,13 +194,13 @@ fn folder(class: &str, denoiser: (&str, &str, &Recipe, String), rest: &Family) -
     files
 }
 
-fn sdxl_folder() -> Memory {
+pub(crate) fn sdxl_folder() -> Memory {
     let family = sdxl();
     let unet = ("unet", "UNet2DConditionModel", &family.recipe("unet"), family.text("unet"));
     folder("StableDiffusionXLPipeline", unet, &family)
 }
 
-fn sd3_folder() -> Memory {
+pub(crate) fn sd3_folder() -> Memory {
     let family = sd3();
     let mmdit = ("transformer", "SD3Transformer2DModel", &family.recipe("medium"), family.text("medium"));
     folder("StableDiffusion3Pipeline", mmdit, &family)

@@ -72,6 +72,9 @@ on_cpu! {
     sd3_pictures = crate::families::sd3_pictures;
     sdxl_pictures = crate::families::sdxl_pictures;
     text_encoders_apart = crate::families::text_encoders_apart;
+    classifiers = crate::classify::classifiers;
+    sdxl_transforms = crate::family_modes::sdxl_transforms;
+    sd3_transforms = crate::family_modes::sd3_transforms;
     family_facts = crate::families::facts;
     family_misfits = crate::families::misfits;
     sampler_pictures = crate::samplers::pictures;

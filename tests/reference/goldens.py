@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 import blocks
 import clip_variants
 import checkpoints
+import family_modes
 import gguf_files
 import lora
 import models
@@ -30,6 +31,7 @@ import t5
 import taesd
 import transforms
 import vaes
+import vit
 from prompts import PROMPTS
 from store import save_json, sha256
 from tokenizer import END, encode, slow_ids
@@ -75,7 +77,7 @@ def main(out):
     fix_arithmetic()
     out.mkdir(parents=True, exist_ok=True)
     print("noise, blocks, schedules")
-    for part in (noise, blocks, schedules, vaes, taesd, post):
+    for part in (noise, blocks, schedules, vaes, taesd, post, vit):
         part.write(out)
     print("models")
     folders, vocab, merges = models.write(out)
@@ -96,7 +98,7 @@ def main(out):
     for part in (clip_variants, t5, prompt_language):
         part.write(out)
     print("families")
-    for part in (sdxl, sd3):
+    for part in (sdxl, sd3, family_modes):
         part.write(out)
     print("files")
     for part in (checkpoints, gguf_files, lora):

@@ -129,6 +129,25 @@ def check(kind, model):
     assert weakest[1] > 2 * BOUND, weakest
 
 
+def autoencoder(**channels):
+    vae = sdxl.autoencoder(scaling_factor=1.5305, shift_factor=0.0609, use_quant_conv=False, use_post_quant_conv=False,
+                           **channels)
+    return vae, synthetic.fill(vae, sdxl.rule)
+
+
+def pipeline(out, transformer, **channels):
+    """Without T5."""
+    first, second = sdxl.tokenizers(out)
+    small, _, _ = sdxl.clip(first, CLIPTextModelWithProjection, **sdxl.SMALL)
+    large, _, _ = sdxl.clip(second, CLIPTextModelWithProjection, **sdxl.LARGE)
+    schedule = FlowMatchEulerDiscreteScheduler(num_train_timesteps=1000, shift=3.0)
+    pipe = StableDiffusion3Pipeline(transformer=transformer, scheduler=schedule, vae=autoencoder(**channels)[0],
+                                    text_encoder=small, tokenizer=first, text_encoder_2=large, tokenizer_2=second,
+                                    text_encoder_3=None, tokenizer_3=None)
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
 def write(out):
     tensors, recipes, configs, medium = {}, {}, {}, None
     for kind, more in KINDS.items():
@@ -141,21 +160,12 @@ def write(out):
             check(kind, model)
             tensors |= {f"{kind}.{name}": y for name, y in outputs(model).items()}
             medium = model
-    first, second = sdxl.tokenizers(out)
-    small, _, _ = sdxl.clip(first, CLIPTextModelWithProjection, **sdxl.SMALL)
-    large, _, _ = sdxl.clip(second, CLIPTextModelWithProjection, **sdxl.LARGE)
-    vae = sdxl.autoencoder(scaling_factor=1.5305, shift_factor=0.0609, use_quant_conv=False, use_post_quant_conv=False)
-    synthetic.fill(vae, sdxl.rule)
+    pipe = pipeline(out, medium)
     # Where T5 is missing, zeros stand behind the states: both are run.
     tokens = T5Tokenizer.from_pretrained(out / "t5", extra_ids=4)
     config = t5.CONFIG | {"vocab_size": len(tokens), "d_model": 48, "num_layers": 2}
     encoder = T5EncoderModel(T5Config(**config))
     recipes["text_encoder_3"] = synthetic.fill(encoder, lambda *of: tuple(short(x) for x in t5.rule(*of)))
-    schedule = FlowMatchEulerDiscreteScheduler(num_train_timesteps=1000, shift=3.0)
-    pipe = StableDiffusion3Pipeline(transformer=medium, scheduler=schedule, vae=vae, text_encoder=small,
-                                    tokenizer=first, text_encoder_2=large, tokenizer_2=second, text_encoder_3=None,
-                                    tokenizer_3=None)
-    pipe.set_progress_bar_config(disable=True)
     parameters = {label: run | {"height": 16, "width": 24} for label, run in sdxl.runs().items()}
     runs = {f"{label}.latents": paint(pipe, run) for label, run in parameters.items()}
     sdxl.check_runs("sd3", pipe, parameters, runs)
@@ -165,8 +175,8 @@ def write(out):
     print(f"  sd3: T5 moves the latents by {moved:.0%}")
     assert moved > 0.02, moved
     save_tensors(out / "sd3.safetensors", tensors | runs)
-    save_json(out / "sd3.json", {"recipes": recipes, "configs": configs | {"vae": config_of(vae), "text_encoder_3": config,
-              "scheduler": config_of(schedule)}, "runs": parameters})
+    save_json(out / "sd3.json", {"recipes": recipes, "configs": configs | {"vae": config_of(pipe.vae), "text_encoder_3": config,
+              "scheduler": config_of(pipe.scheduler)}, "runs": parameters})
 
 
 if __name__ == "__main__":

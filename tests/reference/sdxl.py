@@ -65,9 +65,9 @@ LARGE = {"hidden_size": 24, "intermediate_size": 48, "num_hidden_layers": 2, "nu
 
 
 def autoencoder(**config):
-    return AutoencoderKL(block_out_channels=(8, 8), layers_per_block=1, norm_num_groups=4, latent_channels=4,
+    return AutoencoderKL(block_out_channels=(8, 8), layers_per_block=1, norm_num_groups=4,
                          down_block_types=["DownEncoderBlock2D"] * 2, up_block_types=["UpDecoderBlock2D"] * 2,
-                         sample_size=16, **config)
+                         sample_size=16, **{"latent_channels": 4, **config})
 
 
 UNET = {"sample_size": 8, "out_channels": 4, "block_out_channels": (8, 16), "layers_per_block": 1,
@@ -77,9 +77,9 @@ UNET = {"sample_size": 8, "out_channels": 4, "block_out_channels": (8, 16), "lay
         "norm_num_groups": 4}
 
 
-def unet():
+def unet(channels=4):
     """After SDXL: a first level without attention, depth by level, pooled prompt and six numbers added."""
-    return UNet2DConditionModel(in_channels=4, addition_embed_type="text_time", addition_time_embed_dim=8,
+    return UNet2DConditionModel(in_channels=channels, addition_embed_type="text_time", addition_time_embed_dim=8,
                                 projection_class_embeddings_input_dim=20 + 6 * 8, **UNET)
 
 
@@ -132,7 +132,8 @@ def check_runs(name, pipe, parameters, tensors):
         assert 0.02 < moved < 3, moved
 
 
-def write(out):
+def pipeline(out):
+    """The pipeline, and the recipes and configurations of its parts and of an inpainting UNet."""
     first, second = tokenizers(out)
     small, small_recipe, small_config = clip(first, CLIPTextModelWithProjection, **SMALL)
     large, large_recipe, large_config = clip(second, CLIPTextModelWithProjection, **LARGE)
@@ -144,26 +145,30 @@ def write(out):
     vae_recipe = synthetic.fill(vae, rule)
     model = unet()
     recipe = synthetic.fill(model, rule)
-    check_step(model)
-    nine = UNet2DConditionModel(in_channels=9, **UNET)
-    nine_recipe = synthetic.fill(nine, rule)
     schedule = EulerDiscreteScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear",
                                       timestep_spacing="leading", steps_offset=1)
     pipe = StableDiffusionXLPipeline(vae=vae, text_encoder=plain, text_encoder_2=large, tokenizer=first,
                                      tokenizer_2=second, unet=model, scheduler=schedule,
                                      force_zeros_for_empty_prompt=True, add_watermarker=False)
     pipe.set_progress_bar_config(disable=True)
+    recipes = {"text_encoder": small_recipe, "text_encoder_2": large_recipe, "vae": vae_recipe, "unet": recipe}
+    configs = {"text_encoder": small_config, "text_encoder_2": large_config, "vae": config_of(vae),
+               "unet": config_of(model)}
+    return pipe, recipes, configs
+
+
+def write(out):
+    pipe, recipes, configs = pipeline(out)
+    check_step(pipe.unet)
+    nine = UNet2DConditionModel(in_channels=9, **UNET)
+    recipes["inpainting"] = differing(synthetic.fill(nine, rule), recipes["unet"])
+    configs |= {"inpainting": config_of(nine), "scheduler": config_of(pipe.scheduler)}
     parameters = runs()
     tensors = {f"{label}.latents": paint(pipe, run) for label, run in parameters.items()}
     check_runs("sdxl", pipe, parameters, tensors)
-    tensors |= {"step": step(model, 4), "inpainting.step": step(nine, 9, added=False)}
+    tensors |= {"step": step(pipe.unet, 4), "inpainting.step": step(nine, 9, added=False)}
     save_tensors(out / "sdxl.safetensors", tensors)
-    save_json(out / "sdxl.json", {
-        "recipes": {"text_encoder": small_recipe, "text_encoder_2": large_recipe, "vae": vae_recipe, "unet": recipe,
-                    "inpainting": differing(nine_recipe, recipe)},
-        "configs": {"text_encoder": small_config, "text_encoder_2": large_config, "vae": config_of(vae),
-                    "unet": config_of(model), "inpainting": config_of(nine), "scheduler": config_of(schedule)},
-        "runs": parameters})
+    save_json(out / "sdxl.json", {"recipes": recipes, "configs": configs, "runs": parameters})
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ mod t5;
 mod taesd;
 mod unet;
 mod vae;
+mod vit;
 
 use crate::{LoadError, Source};
 use serde::de::DeserializeOwned;
@@ -18,6 +19,7 @@ pub use t5::T5Config;
 pub use taesd::TaesdConfig;
 pub use unet::{Addition, BlockKind, PerBlock, SIZES, UNetConfig};
 pub use vae::VaeConfig;
+pub use vit::{Sight, VitConfig};
 
 /// The longest JSON file that is read; tokenizers of large models have a few megabytes.
 const LONGEST: u64 = 64 << 20;

@@ -5,6 +5,7 @@ use crate::{
     model::taesd,
     post,
     preview::{self, Projection},
+    run::read,
     schedule::{Prediction, Schedule},
     tiles,
     weights::tensor,
@@ -124,8 +125,7 @@ fn small(picture: Picture) -> Picture {
 
 async fn to_picture(pixels: Tensor<4>) -> Result<Picture, RunError> {
     let [_, height, width, _] = pixels.dims();
-    let data = pixels.into_data_async().await.map_err(|error| RunError::Device(error.to_string()))?;
-    let values: Vec<f32> = data.try_into_vec().map_err(|error| RunError::Device(format!("{error:?}")))?;
+    let values = read(pixels).await?;
     if !values.iter().all(|x| x.is_finite()) {
         return Err(RunError::NotFinite("the autoencoder"));
     }

@@ -3,6 +3,7 @@
 //! The crate does no IO: files come through [`Source`], progress goes out through [`Observer`], and
 //! the same code runs in a browser tab (WebGPU or CPU) and natively. Activations are NHWC.
 
+mod classify;
 pub mod config;
 pub mod device;
 mod error;
@@ -27,6 +28,7 @@ pub mod tokenizer;
 mod upscale;
 pub mod weights;
 
+pub use classify::Classifier;
 pub use device::{Candidate, Device, DeviceKind};
 pub use error::{LoadError, RunError};
 pub use family::{Component, FamilyName, Part, Shelves};

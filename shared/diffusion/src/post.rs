@@ -13,7 +13,7 @@ use fresco_api::Post;
 pub use blur::gaussian_blur;
 pub use enhance::{brightness, contrast, sharpness};
 pub(crate) use resample::resample;
-pub use resample::resize;
+pub use resample::{Filter, resize, resize_by};
 
 /// Everything that `post` asks for, in its order. Bounds were checked by [`Post::check`].
 pub fn apply(picture: Picture, post: &Post) -> Picture {

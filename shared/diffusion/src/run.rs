@@ -382,7 +382,8 @@ fn check(values: &[f32], place: &'static str) -> Result<(), RunError> {
     if values.iter().all(|x| x.is_finite()) { Ok(()) } else { Err(RunError::NotFinite(place)) }
 }
 
-async fn read(x: Tensor<4>) -> Result<Vec<f32>, RunError> {
+/// A tensor's values on the host.
+pub(crate) async fn read<const D: usize>(x: Tensor<D>) -> Result<Vec<f32>, RunError> {
     let data = x.into_data_async().await.map_err(|error| RunError::Device(error.to_string()))?;
     data.try_into_vec().map_err(|error| RunError::Device(format!("{error:?}")))
 }

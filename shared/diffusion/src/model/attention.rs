@@ -50,6 +50,9 @@ pub const DIFFUSERS: Names = Names {
 /// transformers' CLIP.
 pub const CLIP: Names = Names { query: &["q_proj"], key: &["k_proj"], value: &["v_proj"], out: &["out_proj"] };
 
+/// transformers' vision transformer.
+pub const VIT: Names = Names { query: &["q_proj"], key: &["k_proj"], value: &["v_proj"], out: &["o_proj"] };
+
 /// The sizes of an attention.
 #[derive(Clone, Copy, Debug)]
 pub struct Sizes {

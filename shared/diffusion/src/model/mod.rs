@@ -18,6 +18,7 @@ pub mod transformer;
 pub mod unet;
 pub mod unet_blocks;
 pub mod vae;
+pub mod vit;
 
 pub use conditioning::Conditioning;
 pub use gelu::gelu_tanh;
