@@ -6,11 +6,14 @@ from safetensors.numpy import load_file
 
 
 def latents(theirs, ours):
-    """‖ours − theirs‖ / ‖theirs‖ of the final latents."""
-    want, have = (load_file(path)["latents"].astype(numpy.float64) for path in (theirs, ours))
+    """‖ours − theirs‖ of the final latents, in terms of ‖theirs‖, and of what the network has made of the noise."""
+    file = load_file(theirs)
+    want, start, have = (x.astype(numpy.float64) for x in (file["latents"], file["start"], load_file(ours)["latents"]))
     if want.shape != have.shape:
         raise SystemExit(f"latents of {have.shape}, expected {want.shape}")
-    return float(numpy.linalg.norm(have - want) / numpy.linalg.norm(want))
+    apart = numpy.linalg.norm(have - want)
+    return {"ofLatents": float(apart / numpy.linalg.norm(want)),
+            "ofChange": float(apart / numpy.linalg.norm(want - start))}
 
 
 def pixels(theirs, picture):
