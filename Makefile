@@ -4,7 +4,7 @@ SHELL := /bin/sh
 .SHELLFLAGS := -ec
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run build bundle static test check fmt lint native parity browser deny goldens screenshot setup-build setup-test reference bench-models
+.PHONY: help run build bundle static test check fmt lint native parity browser deny goldens screenshot setup-build setup-test reference bench bench-models bench-jobs
 
 CARGO_TARGET_DIR := $(abspath $(or $(CARGO_TARGET_DIR),target))
 FRESCO_TOOLS := $(abspath $(or $(FRESCO_TOOLS),.tools))
@@ -32,6 +32,7 @@ help:
 	@echo 'make test     every test: formatting, clippy, native, parity in the browser, the page in the browser'
 	@echo 'make check    the quick part of it: formatting and clippy'
 	@echo 'make screenshot  the browser tests, and a new picture of the page for the README'
+	@echo 'make bench-jobs  the queue under load: how long a submit takes, how much memory'
 	@echo 'make bench-models  published layouts at full size, against diffusers: BENCH="--models sd-turbo" for one'
 	@echo 'make goldens  write the reference tensors again (needs Python 3.11 or newer)'
 
@@ -94,6 +95,12 @@ goldens: reference
 	$(say) 'writing tests/goldens'
 	@.venv/bin/python tests/reference/goldens.py
 	@.venv/bin/python tests/reference/embedded.py
+
+bench: bench-jobs bench-models
+
+bench-jobs: setup-build
+	$(say) 'the queue under load'
+	@cargo test $(NATIVE) --test cli -- --ignored --nocapture load
 
 bench-models: build reference
 	$(say) 'full-size models with random weights, against diffusers (minutes a model, up to 22 GB of disk)'

@@ -24,10 +24,10 @@ use tokio::time::sleep;
 const PATIENCE: Duration = Duration::from_secs(90);
 
 /// A daemon on a port of its own that is killed and started again.
-struct Victim {
+pub(super) struct Victim {
     home: PathBuf,
     port: u16,
-    child: Option<Child>,
+    pub(super) child: Option<Child>,
 }
 
 impl Drop for Victim {
@@ -37,7 +37,7 @@ impl Drop for Victim {
 }
 
 impl Victim {
-    fn new(name: &str) -> Self {
+    pub(super) fn new(name: &str) -> Self {
         // Free now, and used by nobody else for a while.
         let free = TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = free.local_addr().expect("an address").port();
@@ -45,7 +45,7 @@ impl Victim {
     }
 
     /// Starts it; with a name it dies at that seam.
-    fn start(&mut self, seam: Option<&str>) {
+    pub(super) fn start(&mut self, seam: Option<&str>) {
         let mut command = fresco(&["serve", "--no-open", "--port", &self.port.to_string()]);
         command.env("FRESCO_HOME", &self.home).env("FRESCO_TEST_FAKE_ENGINE", "3").env("MAX_QUEUE_SIZE", "100000");
         if let Some(seam) = seam {
@@ -74,13 +74,13 @@ impl Victim {
         self.child = None;
     }
 
-    fn url(&self, path: &str) -> String {
+    pub(super) fn url(&self, path: &str) -> String {
         format!("http://127.0.0.1:{}{path}", self.port)
     }
 }
 
 /// Asks until somebody answers.
-async fn persist(ask: impl Fn() -> reqwest::RequestBuilder) -> Response {
+pub(super) async fn persist(ask: impl Fn() -> reqwest::RequestBuilder) -> Response {
     let start = Instant::now();
     loop {
         match ask().timeout(Duration::from_secs(10)).send().await {
