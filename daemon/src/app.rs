@@ -2,7 +2,8 @@
 
 use crate::{
     engine::Engine,
-    http::TabHub,
+    http::{Counts, TabHub},
+    images::Images,
     models::{Catalogue, pulls::Pulls},
     queue::Queue,
 };
@@ -16,6 +17,10 @@ pub(crate) struct App {
     pub queue: Queue,
     /// Asked for its device's name only: work goes through the queue.
     pub engine: Arc<dyn Engine>,
+    /// The finished pictures.
+    pub images: Images,
+    /// How many requests were answered how.
+    pub counts: Arc<Counts>,
     /// The models that a request may name.
     pub catalogue: Arc<Catalogue>,
     /// Models that are fetched from the hub.

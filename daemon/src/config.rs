@@ -2,9 +2,10 @@
 
 use crate::{
     engine::{DeviceChoice, MemoryOptions},
+    images::{Retention, S3},
     models::hub,
 };
-use std::{path::PathBuf, time::Duration};
+use std::{num::NonZeroU32, path::PathBuf, time::Duration};
 
 /// A server's settings. The command line fills them in; [`Config::new`] has the defaults.
 #[derive(Clone, Debug)]
@@ -26,6 +27,12 @@ pub struct Config {
     /// The hub that the page may ask from the tab, and the hosts that it points to: origins. None is allowed when
     /// this is empty.
     pub tab_hub: Vec<String>,
+    /// The bucket that has the pictures' files; without one they stay in `home`.
+    pub storage: Option<S3>,
+    /// How long pictures are kept.
+    pub retention: Retention,
+    /// How often one client may ask.
+    pub rate: Option<Rate>,
     /// How long stopping may take.
     pub grace: Duration,
 }
@@ -42,9 +49,21 @@ impl Config {
             queue: QueueLimits::default(),
             hub: None,
             tab_hub: Vec::new(),
+            storage: None,
+            retention: Retention::default(),
+            rate: None,
             grace: Duration::from_secs(10),
         }
     }
+}
+
+/// How often one client may ask: a client that was quiet may ask four times as often at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// Requests a second.
+    pub per_second: NonZeroU32,
+    /// Whether this holds for clients on this machine too.
+    pub loopback: bool,
 }
 
 /// How much the queue holds, and how it works.

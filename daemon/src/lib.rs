@@ -23,7 +23,7 @@ use config::Config;
 use data::Database;
 use engine::{Engine, fake, local};
 use futures_util::future::join_all;
-use images::{Images, Retention};
+use images::Images;
 use models::{Catalogue, library::Library, pulls::Pulls};
 use queue::{Queue, SqliteStore, worker};
 use std::{fs::File, future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
@@ -73,7 +73,7 @@ pub async fn serve(
 ) -> io::Result<()> {
     let stopping = CancellationToken::new();
     let data = Database::open(&config.home).await.map_err(io::Error::other)?;
-    let images = Images::open(&config.home, None, data.reader().clone(), data.writer().clone());
+    let images = Images::open(&config.home, config.storage.as_ref(), data.reader().clone(), data.writer().clone());
     let images = images.map_err(io::Error::other)?;
     let (queue, _alone) = open_queue(&config, &data, &images, catalogue.clone()).await?;
     let mut workers: Vec<JoinHandle<()>> = (0..config.queue.concurrent.max(1))
@@ -81,13 +81,15 @@ pub async fn serve(
         .map(tokio::spawn)
         .collect();
     workers.push(tokio::spawn(worker::sweep(queue.clone(), stopping.clone())));
-    workers.push(tokio::spawn(images.work(Retention::default(), stopping.clone())));
+    workers.push(tokio::spawn(images.clone().work(config.retention, stopping.clone())));
     let hosts = http::Hosts::new(&config.hosts, listener.local_addr()?.ip());
     let library = Library::new(&config.home, config::model_path());
     let pulls = Pulls::new(library, config.hub, stopping.clone());
     let tab_hub = http::TabHub::new(&config.tab_hub).map_err(io::Error::other)?;
-    let app = App { queue, engine, catalogue, pulls, tab_hub, stopping: stopping.clone() };
-    let service = http::router(app, hosts).into_make_service_with_connect_info::<SocketAddr>();
+    let counts = Arc::default();
+    let app = App { queue, engine, images, counts, catalogue, pulls, tab_hub, stopping: stopping.clone() };
+    let limits = http::Limits::new(config.rate);
+    let service = http::router(app, hosts, limits).into_make_service_with_connect_info::<SocketAddr>();
     let server = axum::serve(listener, service).with_graceful_shutdown(stopping.clone().cancelled_owned());
     let mut server = tokio::spawn(server.into_future());
     tokio::select! {

@@ -8,6 +8,7 @@ mod durable;
 mod events;
 mod feed;
 mod hub;
+mod images;
 mod jobs;
 mod load;
 mod manage;
@@ -22,6 +23,7 @@ mod robust;
 mod security;
 mod shutdown;
 mod status;
+mod storage;
 mod store;
 #[path = "../support/mod.rs"]
 mod support;

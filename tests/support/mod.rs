@@ -3,3 +3,4 @@
 pub mod daemon;
 pub mod events;
 pub mod hub;
+pub mod s3;

@@ -2,8 +2,11 @@
 
 mod browser;
 mod doctor;
+mod export;
 mod extras;
 mod generate;
+mod images;
+mod jobs;
 mod memory;
 mod models;
 mod pictures;
@@ -40,6 +43,14 @@ enum Command {
     /// The models on this machine.
     #[command(subcommand)]
     Models(models::Models),
+    /// The finished pictures.
+    #[command(subcommand)]
+    Images(images::Pictures),
+    /// The queue's jobs.
+    #[command(subcommand)]
+    Jobs(jobs::Jobs),
+    /// Write pictures and their parameters into a zip file.
+    Export(export::Export),
     /// Show the devices on this machine, which one is used, and why.
     Doctor(doctor::Doctor),
 }
@@ -64,6 +75,9 @@ impl Cli {
             Command::Serve(serve) => serve.run(home).await,
             Command::Generate(generate) => generate.run(&home).await,
             Command::Models(models) => models.run(&home).await,
+            Command::Images(images) => images.run(&home).await,
+            Command::Jobs(jobs) => jobs.run(&home).await,
+            Command::Export(export) => export.run(&home).await,
             Command::Doctor(doctor) => doctor.run(&home),
         }
     }

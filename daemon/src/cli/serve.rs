@@ -1,14 +1,17 @@
 //! `fresco serve`.
 
-use super::{Problem, browser, memory::Memory, say};
+use super::{Problem, browser, images::storage, memory::Memory, say};
 use crate::{
-    config::{Config, QueueLimits},
+    config::{Config, QueueLimits, Rate},
     engine::DeviceChoice,
+    images::Retention,
 };
 use clap::Args;
 use fresco_api::{Health, routes};
-use std::{future::Future, io, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{future::Future, io, net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
 use tokio::net::TcpListener;
+
+const DAY: Duration = Duration::from_secs(24 * 3_600);
 
 /// Serve the page and the job interface.
 #[derive(Debug, Args)]
@@ -46,6 +49,18 @@ pub(super) struct Serve {
     /// Lets tabs fetch models from a hub by themselves: its origin, and those that it points to.
     #[arg(long, env = "FRESCO_TAB_HUB", value_delimiter = ',', value_name = "ORIGIN")]
     tab_hub: Vec<String>,
+    /// Where pictures' files are kept besides this machine: s3://bucket/prefix, with the usual AWS_ variables.
+    #[arg(long, env = "FRESCO_STORAGE", value_name = "URL")]
+    storage: Option<String>,
+    /// Days that a picture is kept, favourites longer; 0 is for ever.
+    #[arg(long, env = "FRESCO_KEEP_DAYS", default_value_t = 0, value_name = "DAYS")]
+    keep_days: u32,
+    /// GiB that all pictures' files may have, the oldest go first; 0 is any number.
+    #[arg(long, env = "FRESCO_KEEP_GIB", default_value_t = 0, value_name = "GIB")]
+    keep_gib: u32,
+    /// Requests a second that one client may send, but for those on this machine; 0 is any number.
+    #[arg(long, env = "FRESCO_RATE_LIMIT", default_value_t = 50, value_name = "N")]
+    rate_limit: u32,
     /// Open no browser.
     #[arg(long)]
     no_open: bool,
@@ -53,6 +68,7 @@ pub(super) struct Serve {
 
 impl Serve {
     pub(super) async fn run(self, home: PathBuf) -> Result<(), Problem> {
+        let storage = storage(self.storage.as_deref())?;
         let listener = match self.bind().await {
             Ok(listener) => listener,
             // A second `make run` is no mistake.
@@ -84,6 +100,12 @@ impl Serve {
             tab_hub: self.tab_hub,
             hosts: self.allow_host.into_iter().chain([self.host]).collect(),
             queue,
+            storage,
+            retention: Retention {
+                age: (self.keep_days > 0).then(|| DAY * self.keep_days),
+                bytes: (self.keep_gib > 0).then(|| u64::from(self.keep_gib) << 30),
+            },
+            rate: NonZeroU32::new(self.rate_limit).map(|per_second| Rate { per_second, loopback: false }),
             ..Config::new(home)
         };
         let stop = signal().map_err(|error| Problem::failed(format!("signals cannot be heard: {error}")))?;

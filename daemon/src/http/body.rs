@@ -1,6 +1,7 @@
 //! JSON bodies: bounded, and errors that name the field.
 
 use super::error::Failure;
+use crate::intake;
 use axum::{
     body::{Body, BodyDataStream},
     extract::{FromRequest, Request as HttpRequest},
@@ -50,10 +51,39 @@ impl<M: Mode, S: Send + Sync> FromRequest<S> for ModeBody<M> {
     }
 }
 
-fn check_type(headers: &HeaderMap) -> Result<(), Failure> {
+/// A picture's file: the body itself, or `{"image": "data:…"}`.
+pub(super) struct PictureBody(pub Vec<u8>);
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PictureFields {
+    image: String,
+}
+
+impl<S: Send + Sync> FromRequest<S> for PictureBody {
+    type Rejection = Failure;
+
+    async fn from_request(request: HttpRequest, _: &S) -> Result<Self, Failure> {
+        let (parts, body) = request.into_parts();
+        let mime = mime(&parts.headers).to_ascii_lowercase();
+        if mime.starts_with("image/") || mime == "application/octet-stream" {
+            return Ok(Self(read(&parts.headers, body, MAX_PICTURE_BYTES).await?));
+        }
+        check_type(&parts.headers)?;
+        let bytes = read(&parts.headers, body, MAX_PICTURE_BYTES).await?;
+        let PictureFields { image } = parse(&bytes)?;
+        Ok(Self(intake::file(&image).map_err(|reason| ApiError::field("image", reason))?))
+    }
+}
+
+/// The media type of a body, without its parameters.
+fn mime(headers: &HeaderMap) -> &str {
     let sent = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let mime = sent.split(';').next().unwrap_or_default().trim();
-    if mime.eq_ignore_ascii_case("application/json") {
+    sent.split(';').next().unwrap_or_default().trim()
+}
+
+fn check_type(headers: &HeaderMap) -> Result<(), Failure> {
+    if mime(headers).eq_ignore_ascii_case("application/json") {
         return Ok(());
     }
     let message = "The body must be JSON: send Content-Type: application/json";

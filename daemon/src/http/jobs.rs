@@ -158,7 +158,8 @@ pub(super) async fn retry(
 ) -> Result<(StatusCode, Json<Job>), Failure> {
     let id = own(&app, &owner, id).await?;
     app.queue.retry(&id).await?;
-    changed(&app, &id, view).await
+    // It may have failed again by now, which is another matter.
+    Ok((StatusCode::ACCEPTED, changed(&app, &id, view).await?.1))
 }
 
 /// The body of `POST /jobs/{id}/priority`.

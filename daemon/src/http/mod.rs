@@ -5,7 +5,9 @@ mod batch;
 mod body;
 mod error;
 mod events;
+mod images;
 mod jobs;
+mod limits;
 mod models;
 mod modes;
 mod owner;
@@ -16,10 +18,13 @@ mod security;
 mod shape;
 mod status;
 mod tab_hub;
+mod watch;
 mod weights;
 
+pub(crate) use limits::Limits;
 pub(crate) use security::Hosts;
 pub(crate) use tab_hub::TabHub;
+pub(crate) use watch::Counts;
 
 use crate::app::App;
 use axum::{
@@ -30,8 +35,8 @@ use fresco_api::{Img2img, Inpaint, StyleTransfer, routes};
 use tower_http::{catch_panic::CatchPanicLayer, trace::TraceLayer};
 
 /// The whole interface. `hosts` are the names by which it may be addressed.
-pub(crate) fn router(app: App, hosts: Hosts) -> Router {
-    let guard = security::Guard::new(hosts, &app.tab_hub);
+pub(crate) fn router(app: App, hosts: Hosts, limits: Limits) -> Router {
+    let (guard, counts) = (security::Guard::new(hosts, &app.tab_hub), app.counts.clone());
     Router::new()
         // For the clients of the original job interface, and for our own.
         .merge(api())
@@ -41,7 +46,9 @@ pub(crate) fn router(app: App, hosts: Hosts) -> Router {
         .method_not_allowed_fallback(error::method_not_allowed)
         .with_state(app)
         .layer(CatchPanicLayer::custom(error::panicked))
+        .layer(middleware::from_fn_with_state(limits, limits::limit))
         .layer(middleware::from_fn_with_state(guard, security::guard))
+        .layer(middleware::from_fn_with_state(counts, watch::count))
         .layer(TraceLayer::new_for_http())
 }
 
@@ -73,4 +80,7 @@ fn api() -> Router<App> {
         .route(routes::PULL, get(pulls::one).delete(pulls::cancel))
         .route(routes::PULL_EVENTS, get(pulls::events))
         .route(routes::HEALTH, get(status::health))
+        .route(routes::READY, get(watch::ready))
+        .route(routes::METRICS, get(watch::metrics))
+        .merge(images::routes())
 }

@@ -45,10 +45,10 @@ pub(super) async fn remove(images: &Images, id: &ImageId) -> Result<Removed, Ima
     if let Some(job) = row.try_get::<Option<String>, _>("job_id")? {
         let entries = sqlx::query("DELETE FROM cache_entries WHERE job_id = ?").bind(job.clone());
         entries.execute(&mut *transaction).await?;
-        // The job stays, without this picture.
-        let outputs = sqlx::query("DELETE FROM job_outputs WHERE job = ? AND hash = ?").bind(job).bind(hash.clone());
-        outputs.execute(&mut *transaction).await?;
     }
+    // Jobs stay, without this picture: the one that made it, and those that were answered with it.
+    let outputs = sqlx::query("DELETE FROM job_outputs WHERE hash = ? AND image = ?");
+    outputs.bind(hash.clone()).bind(id.0.as_str()).execute(&mut *transaction).await?;
     let hash: BlobHash = hash.parse().map_err(|error: super::hash::NoHash| sqlx::Error::Decode(Box::new(error)))?;
     let referenced = moves::is_referenced(&mut transaction, &hash).await?;
     if !referenced {

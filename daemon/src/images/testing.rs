@@ -24,10 +24,6 @@ pub async fn database() -> SqlitePool {
     let pool = options.connect("sqlite::memory:").await.expect("a database");
     let migrations = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
     Migrator::new(migrations).await.expect("migrations").run(&pool).await.expect("are applied");
-    for table in ["job_inputs", "job_outputs"] {
-        let sql = format!("CREATE TABLE IF NOT EXISTS {table} (job TEXT, position INTEGER, hash TEXT)");
-        sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&pool).await.expect("a table");
-    }
     pool
 }
 

@@ -30,8 +30,11 @@ pub fn picture(field: &str, text: &str) -> Result<(Input, Vec<u8>, String), ApiE
     Ok((input, bytes, hash))
 }
 
-/// The file in the text.
-fn file(text: &str) -> Result<Vec<u8>, String> {
+/// The file in the text of a data URL or of bare base64.
+///
+/// # Errors
+/// A sentence that says what is wrong; it does not repeat the text.
+pub(crate) fn file(text: &str) -> Result<Vec<u8>, String> {
     let text = text.trim();
     let base64 = match text.strip_prefix("data:") {
         None => text,

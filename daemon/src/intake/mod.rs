@@ -4,6 +4,7 @@
 
 mod decode;
 
+pub(crate) use decode::file;
 pub use decode::{decoded, picture};
 
 use crate::engine::Task;

@@ -6,6 +6,7 @@ mod generate;
 #[path = "../../../tests/support/hub.rs"]
 #[allow(dead_code, reason = "the daemon's own tests use the rest of it")]
 mod hub;
+mod images;
 mod load;
 mod loras;
 mod loss;

@@ -189,6 +189,8 @@ impl From<&Params> for ImageRequest {
             scheduler,
             eta: (params.eta != 0.0).then_some(params.eta),
             rng: (!params.rng.is_default()).then_some(params.rng),
+            clip_skip: params.clip_skip,
+            loras: params.loras.clone(),
             seed: Some(params.seed),
             model: Some(params.model.clone()),
             post: params.post,

@@ -49,6 +49,9 @@ impl Params {
             }
             Some(Edit::StyleTransfer { .. }) | None => {}
         }
+        if let Some(clip_skip) = self.clip_skip {
+            settings.push(("Clip skip", clip_skip.to_string()));
+        }
         if self.eta != 0.0 {
             settings.push(("Eta", self.eta.to_string()));
         }
@@ -114,6 +117,7 @@ impl Infotext {
             scheduler: self.value::<SigmaSchedule>("Schedule type").filter(|schedule| !schedule.is_default()),
             eta: finite("Eta").filter(|eta| *eta != 0.0),
             rng: self.rng(),
+            clip_skip: self.value("Clip skip"),
             seed: self.value("Seed"),
             model: self.get("Model").filter(|name| !name.is_empty()).map(ModelId::from),
             ..ImageRequest::default()

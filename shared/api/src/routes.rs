@@ -71,6 +71,11 @@ pub const QUEUE_STATUS: &str = "/queue/status";
 /// `GET`: whether the daemon serves.
 pub const HEALTH: &str = "/health";
 
+/// `GET`: whether a job would be worked on now.
+pub const READY: &str = "/ready";
+/// `GET`: numbers as Prometheus reads them.
+pub const METRICS: &str = "/metrics";
+
 /// The path of one job.
 pub fn job(id: &JobId) -> String {
     JOB.replace("{id}", &id.0)

@@ -41,7 +41,7 @@ fn what_a1111_writes_is_read() {
 #[test]
 fn what_we_write_is_read_back() {
     for rng in [Rng::Cpu, Rng::Gpu] {
-        let params = Params { rng, ..params() };
+        let params = Params { rng, clip_skip: Some(2), ..params() };
         let request = Infotext::parse(&params.infotext()).request();
         let expected = ImageRequest { rng: Some(rng), ..ImageRequest::from(&params) };
         assert_eq!(request, expected, "{}", params.infotext());
