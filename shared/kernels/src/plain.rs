@@ -145,5 +145,5 @@ pub fn unpack(words: Tensor<1, Int>, scales: Option<Tensor<1>>, values: usize, f
         }
         None => found,
     };
-    found.slice([0..values])
+    found.narrow(0, 0, values)
 }

@@ -134,11 +134,11 @@ impl<const D: usize> Packed<D> {
     }
 }
 
-/// A layer's weights on a device.
+/// A layer's weights on a device. Boxed: a tensor's handle has half a kilobyte, and layers are moved while they load.
 #[derive(Clone, Debug)]
 pub enum Weight<const D: usize> {
     /// As they are computed with.
-    Plain(Tensor<D>),
+    Plain(Box<Tensor<D>>),
     /// In fewer bits.
     Packed(Box<Packed<D>>),
 }
@@ -163,7 +163,7 @@ impl<const D: usize> Weight<D> {
     /// Its values as f32: what is packed is unpacked anew each time, so that only the layer that runs has them.
     pub fn tensor(&self) -> Tensor<D> {
         match self {
-            Weight::Plain(tensor) => tensor.clone(),
+            Weight::Plain(tensor) => (**tensor).clone(),
             Weight::Packed(packed) => packed.unpacked(),
         }
     }
@@ -179,6 +179,6 @@ impl<const D: usize> Weight<D> {
 
 impl<const D: usize> From<Tensor<D>> for Weight<D> {
     fn from(tensor: Tensor<D>) -> Self {
-        Weight::Plain(tensor)
+        Weight::Plain(Box::new(tensor))
     }
 }
