@@ -98,7 +98,7 @@ async fn together(pool: &SqlitePool, group: &mut Vec<Work>, told: &mut Vec<Tell>
 
 async fn one(transaction: &mut Transaction<'static, Sqlite>, work: Work) -> Result<Tell, sqlx::Error> {
     let mut savepoint = Connection::begin(&mut **transaction).await?;
-    let (keep, tell) = work(&mut *savepoint).await;
+    let (keep, tell) = work(&mut savepoint).await;
     if keep {
         savepoint.commit().await?;
     } else {

@@ -65,7 +65,7 @@ impl SqliteStore {
         async move {
             // One transaction, so that what belongs together is of one moment.
             let mut transaction = self.data.reader().begin().await.map_err(broken)?;
-            let answer = work(&mut *transaction).await.map_err(broken)?;
+            let answer = work(&mut transaction).await.map_err(broken)?;
             transaction.commit().await.map_err(broken)?;
             Ok(answer)
         }
