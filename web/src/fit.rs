@@ -7,8 +7,12 @@ use fresco_api::{ModelInfo, published::Published};
 
 /// A WebAssembly program addresses 4 GiB, and some of it is taken.
 const HEAP: u64 = 3_500_000_000;
-/// Bytes of one number on the device.
+/// Bytes of one number on the device, and of one of a model whose weights stay in half precision there.
 const WIDTH: u64 = 4;
+const HALF: u64 = 2;
+/// Numbers from which on weights stay in half precision: below, the time it takes to widen them is worth more than the
+/// memory.
+const LARGE: u64 = 500_000_000;
 
 /// What a picture takes, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,12 +52,19 @@ impl Fit {
     }
 }
 
+/// Whether a model of so many numbers keeps its weights in half precision. The processor would widen them at each step,
+/// and what is that large does not fit into its memory either way.
+pub fn halved(parameters: u64, gpu: bool) -> bool {
+    gpu && parameters >= LARGE
+}
+
 /// What a square picture of `side` pixels takes.
-pub fn need(info: &ModelInfo, side: u32) -> Need {
+pub fn need(info: &ModelInfo, side: u32, gpu: bool) -> Need {
     let published = || Published::find(&info.id.0).map_or(0, Published::parameters);
     // Files that are known are counted; nearly all of them are in half precision.
     let parameters = if info.bytes > 0 { info.bytes / 2 } else { published() };
-    Need { parameters, weights: parameters * WIDTH, work: work(side) }
+    let width = if halved(parameters, gpu) { HALF } else { WIDTH };
+    Need { parameters, weights: parameters * width, work: work(side) }
 }
 
 /// Two predictions of a denoiser of eight maps of 320 channels at the latents' size, or the decoder's last level of
@@ -65,10 +76,12 @@ fn work(side: u32) -> u64 {
 
 /// Whether this tab can make a picture of `side` pixels with a model.
 pub fn fit(info: &ModelInfo, side: u32, device: Option<&DeviceInfo>) -> Fit {
-    let need = need(info, side);
+    let gpu = device.is_none_or(|device| device.gpu);
+    let need = need(info, side, gpu);
     let all = gigabytes(need.bytes());
+    let precision = if halved(need.parameters, gpu) { "f16" } else { "f32" };
     let about = format!(
-        "{} million parameters; about {all} at {side} × {side} in f32, {} of it weights",
+        "{} million parameters; about {all} at {side} × {side} in {precision}, {} of it weights",
         need.parameters / 1_000_000,
         gigabytes(need.weights)
     );
@@ -93,7 +106,7 @@ pub fn fit(info: &ModelInfo, side: u32, device: Option<&DeviceInfo>) -> Fit {
 
 /// The largest tensor of a run in one piece: a text encoder's table of words, or the decoder's last level.
 fn largest(info: &ModelInfo, side: u32) -> u64 {
-    let need = need(info, side);
+    let need = need(info, side, true);
     let words: u64 = if need.parameters > 1_500_000_000 { 1280 } else { 1024 };
     (49_408 * words * WIDTH).min(need.weights).max(u64::from(side).pow(2) * 128 * 4)
 }
@@ -112,9 +125,10 @@ mod tests {
 
     #[test]
     fn the_needs_of_sd_turbo_are_those_of_its_parameters() {
-        let need = need(&info("sd-turbo"), 512);
-        assert_eq!((need.parameters, need.weights), (1_289_952_427, 5_159_809_708));
-        assert_eq!(need.work, 512 * 512 * 256 * 3 * 4);
+        let on_gpu = need(&info("sd-turbo"), 512, true);
+        assert_eq!((on_gpu.parameters, on_gpu.weights), (1_289_952_427, 2_579_904_854));
+        assert_eq!(on_gpu.work, 512 * 512 * 256 * 3 * 4);
+        assert_eq!(need(&info("sd-turbo"), 512, false).weights, 5_159_809_708);
     }
 
     #[test]
@@ -137,6 +151,6 @@ mod tests {
             assert!(matches!(told, Fit::Fits(_)), "{told:?}");
         }
         let own = ModelInfo { id: "mine".into(), bytes: 2_000_000_000, ..tiny };
-        assert_eq!(need(&own, 512).parameters, 1_000_000_000);
+        assert_eq!(need(&own, 512, true).parameters, 1_000_000_000);
     }
 }

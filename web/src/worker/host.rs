@@ -6,11 +6,14 @@ use fresco_api::{
     AnyRequest, ApiError, ErrorCode, ImageRequest, JobEvent, JobResult, Mode, ModelId, ModelInfo, Params, Request,
 };
 use fresco_diffusion::{
-    Device, LoadError, Output, Pipeline, RunError, Source, prompt,
-    weights::checkpoint::{Checkpoint, Nothing},
+    Device, LoadError, LoadOptions, Output, Pipeline, RunError, Source, prompt,
+    weights::{
+        Precision,
+        checkpoint::{Checkpoint, Nothing},
+    },
 };
 use fresco_web::{
-    DEFAULT_MODEL,
+    DEFAULT_MODEL, fit,
     own::SINGLE,
     protocol::{Command, Compute, Report},
 };
@@ -39,6 +42,7 @@ enum Stop {
 #[derive(Default)]
 pub struct Host {
     device: RefCell<Option<Device>>,
+    gpu: Cell<bool>,
     loaded: RefCell<Option<Rc<Loaded>>>,
     cancelled: Cancelled,
     busy: Cell<bool>,
@@ -63,6 +67,7 @@ impl Host {
     async fn start(&self, compute: Compute) {
         match gpu::open(compute).await {
             Ok((device, info)) => {
+                self.gpu.set(info.gpu);
                 self.device.replace(Some(device));
                 port::report(&Report::Ready { device: info });
             }
@@ -138,9 +143,12 @@ impl Host {
         observer: &mut JobObserver,
     ) -> Result<Loaded, Stop> {
         // Headers first: what cannot be loaded leaves the other model where it is.
-        Pipeline::inspect(source).await?;
+        let facts = Pipeline::inspect(source).await?;
         self.loaded.replace(None);
-        let pipeline = Pipeline::load(source, device, observer).await?;
+        let halved = fit::halved(facts.bytes / 2, self.gpu.get());
+        let precision = if halved { Precision::F16 } else { Precision::F32 };
+        let options = LoadOptions { precision, ..LoadOptions::default() };
+        let pipeline = Pipeline::load_with(source, device, options, observer).await?;
         // The autoencoder's own configuration decides which sizes fit.
         let facts = pipeline.facts();
         let (default_sampler, samplers) = (facts.sampler, facts.samplers.clone());
