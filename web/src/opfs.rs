@@ -147,7 +147,7 @@ impl Opened {
     ///
     /// # Errors
     /// The browser refuses.
-    pub fn len(&self) -> Result<u64, Refused> {
+    pub fn length(&self) -> Result<u64, Refused> {
         self.0.get_size().map(|size| size as u64).map_err(refusal)
     }
 

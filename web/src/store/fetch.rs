@@ -92,7 +92,7 @@ impl<'a> Part<'a> {
     /// Opens what is there and reads it through.
     async fn open(folder: &Folder, name: &str, planned: &'a Planned, tell: &mut impl Tell) -> Result<Self, String> {
         let file = folder.open(name, Access::Write).await?;
-        let mut have = file.len()?;
+        let mut have = file.length()?;
         if have > planned.file.size {
             file.truncate(0)?;
             have = 0;
