@@ -37,7 +37,7 @@ after(async () => {
 
 test('a hub that breaks off: the model comes in the end, is checked, and makes the picture', LIMIT, async t => {
   const studio = await open(t);
-  misbehave(({ name, turn }) => (name === WEIGHTS && turn < 4 ? { cut: 700_000 } : undefined));
+  misbehave(({ name, turn }) => (name === WEIGHTS && turn < 4 ? { cut: 700_000, pauseMs: 10 } : undefined));
   const began = performance.now();
   await studio.press(MODEL, 'get-tab');
   await studio.said(MODEL, 'tab', /^ready$/);
