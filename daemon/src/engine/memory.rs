@@ -20,7 +20,10 @@ pub struct MemoryOptions {
 
 /// Says how much memory a device has now: for tests of devices of any size.
 #[derive(Clone)]
-pub struct Gauge(Arc<dyn Fn(&Candidate) -> Option<Memory> + Send + Sync>);
+pub struct Gauge(Arc<Measure>);
+
+/// What a device has, where anybody can tell.
+type Measure = dyn Fn(&Candidate) -> Option<Memory> + Send + Sync;
 
 impl Gauge {
     /// One that asks `says`.

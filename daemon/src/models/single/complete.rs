@@ -98,7 +98,7 @@ fn lacking(family: Family, missing: &[Part], with_t5: bool) -> Vec<Lack> {
         Family::Sd1 | Family::Sd2 => &["tokenizer"],
         Family::Sdxl | Family::Sd3 => &["tokenizer", "tokenizer_2"],
     };
-    lacks.extend(tokenizers.iter().map(|folder| Lack { folder: *folder, part: None, optional: false }));
+    lacks.extend(tokenizers.iter().map(|folder| Lack { folder, part: None, optional: false }));
     if family == Family::Sd3 {
         if !with_t5 {
             let part = Part::TextEncoder3;
